@@ -1,0 +1,55 @@
+"""Learn the loss function of your own Lightning module on your own data."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_HOMES = {
+    "artifacts": ("Artifact", "ArtifactError", "LearnedLoss", "load_loss"),
+    "callbacks": (
+        "CandidateCurves",
+        "FGSMFitness",
+        "InjectLoss",
+        "InvariantCheck",
+        "LossNormalisation",
+        "MetaCallback",
+        "SearchCheckpoint",
+        "SearchHistory",
+        "SearchProgress",
+    ),
+    "candidate": ("Candidate",),
+    "comparison": ("Comparison", "compare_losses"),
+    "data": ("DigitsDataModule", "MNISTDataModule", "TensorDataModule"),
+    "evaluation": ("Evaluation", "Status"),
+    "evaluators": (
+        "AutoEvaluator",
+        "Evaluator",
+        "PopulationEvaluator",
+        "ProcessEvaluator",
+        "TrainerEvaluator",
+    ),
+    "families": ("LossFamily", "TaylorFamily", "TaylorLoss"),
+    "losses": ("CrossEntropy", "LossFunction", "MeanSquaredError"),
+    "models": ("LeNet5", "LogisticRegression", "MLP"),
+    "modules": ("PopulationModule", "SupervisedModule"),
+    "searchers": ("CMAESSearcher", "Searcher"),
+    "task": ("Session", "Task"),
+    "trainer": ("MetaLossTrainer", "SearchError", "SearchResult"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME)  # noqa: PLE0605 - the names are imported when they are first used
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: ``lossmeta --help`` needs no torch."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_HOME]

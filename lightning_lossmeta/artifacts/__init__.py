@@ -1,0 +1,7 @@
+"""Learned losses as files."""
+
+from lightning_lossmeta.artifacts.artifact import Artifact, ArtifactError
+from lightning_lossmeta.artifacts.files import write_atomic
+from lightning_lossmeta.artifacts.learned import LearnedLoss, load_loss
+
+__all__ = ["Artifact", "ArtifactError", "LearnedLoss", "load_loss", "write_atomic"]

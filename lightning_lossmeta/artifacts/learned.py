@@ -1,0 +1,56 @@
+"""Use a learned loss anywhere."""
+
+from __future__ import annotations
+
+import os
+
+from torch import Tensor
+
+from lightning_lossmeta.artifacts.artifact import Artifact
+from lightning_lossmeta.losses.base import LossFunction, Reduction
+
+
+class LearnedLoss(LossFunction):
+    """A loss that a search found, read from its JSON file; a drop-in for ``nn.CrossEntropyLoss``.
+
+    Args:
+        path: The file, e.g. ``runs/quickstart/best.json``.
+        reduction: Overrides the file's.
+
+    Attributes:
+        artifact: Formula, parameters and provenance.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ArtifactError: If the file is no learned loss.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], reduction: Reduction | None = None
+    ) -> None:
+        artifact = Artifact.load(path)
+        super().__init__(artifact.reduction if reduction is None else reduction)
+        self.artifact = artifact
+        self.loss = artifact.build()
+
+    def per_sample(self, output: Tensor, target: Tensor) -> Tensor:
+        """Loss of each sample, (B, n, ...) -> (B, ...)."""
+        return self.loss.per_sample(output, target)
+
+    def extra_repr(self) -> str:
+        """The formula, for ``print``."""
+        return self.artifact.formula()
+
+
+def load_loss(path: str | os.PathLike[str], reduction: Reduction | None = None) -> LearnedLoss:
+    """Read a learned loss, to be called as ``loss(logits, target)``.
+
+    Args:
+        path: The JSON file.
+        reduction: Overrides the file's.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ArtifactError: If the file is no learned loss.
+    """
+    return LearnedLoss(path, reduction)

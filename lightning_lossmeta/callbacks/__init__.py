@@ -1,0 +1,24 @@
+"""Lightning callbacks: hooks of the outer loop, and a learned loss for any fit."""
+
+from lightning_lossmeta.callbacks.base import MetaCallback, Search
+from lightning_lossmeta.callbacks.checkpoint import SearchCheckpoint
+from lightning_lossmeta.callbacks.curves import CandidateCurves
+from lightning_lossmeta.callbacks.fgsm import FGSMFitness
+from lightning_lossmeta.callbacks.history import SearchHistory
+from lightning_lossmeta.callbacks.inject import InjectLoss
+from lightning_lossmeta.callbacks.invariant import InvariantCheck
+from lightning_lossmeta.callbacks.normalisation import LossNormalisation
+from lightning_lossmeta.callbacks.progress import SearchProgress
+
+__all__ = [
+    "CandidateCurves",
+    "FGSMFitness",
+    "InjectLoss",
+    "InvariantCheck",
+    "LossNormalisation",
+    "MetaCallback",
+    "Search",
+    "SearchCheckpoint",
+    "SearchHistory",
+    "SearchProgress",
+]

@@ -1,0 +1,85 @@
+"""The hooks of the outer loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+
+from lightning_lossmeta.candidate import Candidate
+from lightning_lossmeta.evaluation import Evaluation
+from lightning_lossmeta.families.base import LossFamily
+from lightning_lossmeta.losses.base import LossFunction
+from lightning_lossmeta.searchers.base import Searcher
+from lightning_lossmeta.task import Session, Task
+
+
+@dataclass
+class Search:
+    """A search under way, as callbacks see it.
+
+    Args:
+        directory: The run's folder.
+        family: What is learned, after callbacks wrapped it.
+        searcher: What proposes candidates.
+        tasks: What candidates are tried on; their seeds change each generation.
+        generations: How many are planned.
+        seed: What all random numbers derive from.
+        num_classes: Of the first task; ``None`` where its targets are no class indices.
+        settings: What the search was asked for, as plain JSON values.
+        evaluator_state: State of evaluators that a resumed search must find again.
+        best: The best evaluation so far.
+        best_generation: When it was found.
+    """
+
+    directory: Path
+    family: LossFamily
+    searcher: Searcher
+    tasks: list[Task]
+    generations: int
+    seed: int
+    num_classes: int | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    evaluator_state: dict[str, Any] = field(default_factory=dict)
+    best: Evaluation | None = None
+    best_generation: int = -1
+
+
+class MetaCallback(pl.Callback):
+    """A Lightning callback that also takes part in a search.
+
+    Give it to the ``MetaLossTrainer`` as any other callback.
+    """
+
+    def wrap_family(self, family: LossFamily, num_classes: int | None) -> LossFamily:
+        """Replace the family before the search, e.g. by one with normalised losses."""
+        return family
+
+    def configure_session(self, session: Session, data: pl.LightningDataModule) -> Session:
+        """Change how inner fits train or what they are scored by."""
+        return session
+
+    def on_search_start(self, search: Search) -> None:
+        """Called once, also when a search is resumed."""
+
+    def on_generation_start(self, search: Search, generation: int) -> None:
+        """Called before candidates are asked for."""
+
+    def screen(self, candidate: Candidate, loss: LossFunction) -> Evaluation | None:
+        """Judge a candidate without training it; ``None`` lets it pass."""
+        return None
+
+    def on_candidate_evaluated(
+        self, search: Search, generation: int, index: int, evaluation: Evaluation
+    ) -> None:
+        """Called for each candidate of a generation, in order."""
+
+    def on_generation_end(
+        self, search: Search, generation: int, evaluations: list[Evaluation]
+    ) -> None:
+        """Called after the searcher was told."""
+
+    def on_search_end(self, search: Search) -> None:
+        """Called after the last generation, or when a search is interrupted."""

@@ -1,0 +1,116 @@
+"""TensorBoard files of a search."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import statistics
+from pathlib import Path
+
+from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
+
+from lightning_lossmeta.callbacks.base import MetaCallback, Search
+from lightning_lossmeta.evaluation import Evaluation
+from lightning_lossmeta.losses import CrossEntropy
+
+
+class CandidateCurves(MetaCallback):
+    """One TensorBoard run a candidate, ``gen000/cand00``, the same tags in each; and ``search``.
+
+    A candidate's run has its training loss, validation metrics and parameters; ``search`` has best
+    and mean fitness, step size, counts, and a picture of the best loss each generation.
+
+    Args:
+        top_k: Write the best of a generation only; ``None`` for all. TensorBoard's page selects
+            runs by itself only up to 500.
+        every_n_generations: Write the candidates of every n-th generation only.
+        pictures: Whether to draw the best loss.
+
+    Raises:
+        ValueError: If ``top_k`` or ``every_n_generations`` is below 1.
+    """
+
+    def __init__(
+        self, top_k: int | None = None, every_n_generations: int = 1, pictures: bool = True
+    ) -> None:
+        if top_k is not None and top_k < 1:
+            raise ValueError(f"Expected argument `top_k` to be at least 1 or None, got {top_k}.")
+        if every_n_generations < 1:
+            raise ValueError(
+                "Expected argument `every_n_generations` to be at least 1, got "
+                f"{every_n_generations}."
+            )
+        self.top_k = top_k
+        self.every_n_generations = every_n_generations
+        self.pictures = pictures
+        self._search: SummaryWriter | None = None
+
+    def on_search_start(self, search: Search) -> None:
+        """Open the ``search`` run; drop what a crash left of generations that are done again."""
+        folder = search.directory / "tensorboard"
+        done = search.searcher.generation
+        for old in folder.glob("gen*"):
+            if old.name[3:].isdigit() and int(old.name[3:]) >= done:
+                shutil.rmtree(old)
+        self._search = SummaryWriter(str(folder / "search"), purge_step=done)
+
+    def on_generation_end(
+        self, search: Search, generation: int, evaluations: list[Evaluation]
+    ) -> None:
+        """Write a generation."""
+        if generation % self.every_n_generations == 0:
+            order = sorted(range(len(evaluations)), key=lambda i: -evaluations[i].fitness)
+            for index in order[: self.top_k]:
+                folder = search.directory / "tensorboard" / f"gen{generation:03d}"
+                _write_candidate(folder / f"cand{index:02d}", evaluations[index])
+        self._write_search(search, generation, evaluations)
+
+    def on_search_end(self, search: Search) -> None:
+        """Close the ``search`` run."""
+        if self._search is not None:
+            self._search.close()
+            self._search = None
+
+    def _write_search(
+        self, search: Search, generation: int, evaluations: list[Evaluation]
+    ) -> None:
+        writer = self._search
+        if writer is None:
+            return
+        scores = [item.fitness for item in evaluations if math.isfinite(item.fitness)]
+        figures = {"spread": search.searcher.spread}
+        if scores:
+            figures |= {"fitness/mean": statistics.fmean(scores), "fitness/generation": max(scores)}
+        if search.best is not None:
+            figures["fitness/best"] = search.best.fitness
+        for kind in ("ok", "rejected", "diverged", "failed"):
+            count = sum(item.status.value == kind for item in evaluations)
+            figures[f"candidates/{kind}"] = count
+        for tag, value in figures.items():
+            if math.isfinite(value):
+                writer.add_scalar(tag, value, generation)
+        if self.pictures and search.best is not None and search.num_classes is not None:
+            from lightning_lossmeta.analysis import loss_figure  # matplotlib takes a while
+
+            losses = {
+                "best so far": search.family.build(search.best.candidate),
+                "cross-entropy": CrossEntropy(),
+            }
+            figure = loss_figure(losses, search.num_classes)
+            writer.add_figure("best loss", figure, generation)
+        writer.flush()
+
+
+def _write_candidate(folder: Path, evaluation: Evaluation) -> None:
+    writer = SummaryWriter(str(folder))
+    for tag, curve in evaluation.curves.items():
+        for step, value in curve:
+            writer.add_scalar(tag, value, step)
+    parameters = {f"theta{i}": value for i, value in enumerate(evaluation.candidate.theta[:32])}
+    parameters["status"] = evaluation.status.value  # type: ignore[assignment]
+    if math.isfinite(evaluation.fitness):
+        writer.add_scalar("fitness", evaluation.fitness, 0)
+    for summary in hparams(parameters, {"fitness": evaluation.fitness}):
+        writer.file_writer.add_summary(summary)  # type: ignore[union-attr]
+    writer.close()

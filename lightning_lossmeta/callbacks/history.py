@@ -1,0 +1,61 @@
+"""One row a candidate."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+
+from lightning_lossmeta.artifacts import write_atomic
+from lightning_lossmeta.callbacks.base import MetaCallback, Search
+from lightning_lossmeta.evaluation import Evaluation
+
+COLUMNS = ("generation", "index", "status", "fitness", "seconds", "structure", "theta", "message")
+
+
+class SearchHistory(MetaCallback):
+    """Writes ``history.csv``: generation, parameters, fitness, status and seconds a candidate.
+
+    Numbers are written so that they come back to the last bit; ``theta`` is separated by blanks.
+    """
+
+    file_name = "history.csv"
+
+    def on_search_start(self, search: Search) -> None:
+        """Keep the rows of finished generations alone: a crash may have left part of one."""
+        path = search.directory / self.file_name
+        rows: list[list[str]] = []
+        if path.exists():
+            with path.open(newline="", encoding="utf-8") as file:
+                stored = list(csv.reader(file))[1:]
+            done = search.searcher.generation
+            rows = [row for row in stored if len(row) == len(COLUMNS) and int(row[0]) < done]
+        write_atomic(path, _csv([list(COLUMNS), *rows]))
+
+    def on_generation_end(
+        self, search: Search, generation: int, evaluations: list[Evaluation]
+    ) -> None:
+        """Append a generation."""
+        rows = [
+            [
+                str(generation),
+                str(index),
+                item.status.value,
+                repr(item.fitness),
+                f"{item.seconds:.4f}",
+                item.candidate.structure or "",
+                " ".join(map(repr, item.candidate.theta)),
+                item.message.replace("\n", " ")[:500],
+            ]
+            for index, item in enumerate(evaluations)
+        ]
+        with (search.directory / self.file_name).open("a", newline="", encoding="utf-8") as file:
+            file.write(_csv(rows))
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _csv(rows: list[list[str]]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    return buffer.getvalue()

@@ -1,0 +1,85 @@
+"""What a search shows while it runs."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections import Counter
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from lightning_lossmeta.callbacks.base import MetaCallback, Search
+from lightning_lossmeta.evaluation import Evaluation
+
+
+class SearchProgress(MetaCallback):
+    """A bar over generations with best and mean fitness, rejected and diverged candidates, time left.
+
+    Where the output is no terminal, one line a generation.
+    """
+
+    def __init__(self) -> None:
+        self._bar: Progress | None = None
+        self._counts: Counter[str] = Counter()
+        self._started = 0.0
+        self._first = 0
+
+    def on_search_start(self, search: Search) -> None:
+        """Open the bar."""
+        console = Console()
+        self._counts = Counter()
+        self._started = time.perf_counter()
+        self._first = search.searcher.generation
+        self._bar = None
+        if console.is_terminal:
+            self._bar = Progress(
+                TextColumn("generation"),
+                BarColumn(bar_width=24),
+                MofNCompleteColumn(),
+                TextColumn("{task.description}"),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(),
+                console=console,
+            )
+            self._bar.add_task("", total=search.generations, completed=self._first)
+            self._bar.start()
+
+    def on_generation_end(
+        self, search: Search, generation: int, evaluations: list[Evaluation]
+    ) -> None:
+        """Move the bar."""
+        self._counts.update(item.status.value for item in evaluations)
+        scores = [item.fitness for item in evaluations if math.isfinite(item.fitness)]
+        best = search.best.fitness if search.best is not None else math.nan
+        mean = statistics.fmean(scores) if scores else math.nan
+        bad = ", ".join(
+            f"{self._counts[kind]} {kind}"
+            for kind in ("rejected", "diverged", "failed")
+            if self._counts[kind] or kind != "failed"
+        )
+        text = f"best {best:.4f}, mean {mean:.4f}, {bad}"
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=generation + 1, description=text)
+            return
+        done = generation + 1 - self._first
+        left = (time.perf_counter() - self._started) / done * (search.generations - generation - 1)
+        print(  # noqa: T201 - the user's progress
+            f"generation {generation + 1}/{search.generations}: {text}, {left:.0f} s left",
+            flush=True,
+        )
+
+    def on_search_end(self, search: Search) -> None:
+        """Close the bar."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

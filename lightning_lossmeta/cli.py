@@ -1,0 +1,161 @@
+"""LightningCLI with a ``search`` subcommand."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from jsonargparse import ArgumentParser, Namespace
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from rich.console import Console
+
+import lightning_lossmeta
+from lightning_lossmeta.artifacts import write_atomic
+from lightning_lossmeta.callbacks.base import MetaCallback, Search
+from lightning_lossmeta.hints import with_hint
+from lightning_lossmeta.trainer import MetaLossTrainer, SearchError, SearchResult
+
+
+class ConfiguredModule:
+    """Makes the module that a configuration describes, with new weights at each call.
+
+    Args:
+        config: ``class_path`` and ``init_args``.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config = config
+
+    def __call__(self) -> pl.LightningModule:
+        """Make it."""
+        parser = ArgumentParser(exit_on_error=False)
+        parser.add_subclass_arguments(pl.LightningModule, "model")
+        made = parser.instantiate_classes(parser.parse_object({"model": self.config}))
+        return made.model  # type: ignore[no-any-return]
+
+
+class SaveSearchConfig(MetaCallback):
+    """Writes ``config.yaml``, the resolved configuration, which re-runs as it is."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def on_search_start(self, search: Search) -> None:
+        """Write it, unless a resumed run has it."""
+        path = search.directory / "config.yaml"
+        if not path.exists():
+            write_atomic(path, self.text)
+
+
+class HintingParser(LightningArgumentParser):
+    """A parser whose errors name the nearest option or class."""
+
+    def error(self, message: str, ex: Exception | None = None) -> Any:
+        """Report a bad argument."""
+        return super().error(with_hint(message, self), ex)
+
+
+class LossmetaCLI(LightningCLI):
+    """``fit``, ``validate``, ``test``, ``predict`` as in Lightning, and ``search``."""
+
+    search_result: SearchResult
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Lightning's, and the search."""
+        return {**LightningCLI.subcommands(), "search": {"model", "datamodule"}}
+
+    def before_search(self) -> None:
+        """Choose the run's folder and have the resolved configuration written there."""
+        config = self.config["search"]
+        chosen = self.config_init["search"]
+        if chosen.run_dir is None and chosen.resume is None:
+            chosen.run_dir = str(_default_directory(config))
+        kept = config.clone()
+        kept.run_dir = None
+        kept.resume = None
+        text = self._parser("search").dump(kept, skip_none=False)
+        self.trainer.callbacks.append(SaveSearchConfig(text))  # type: ignore[attr-defined]
+
+    def search(self, **arguments: Any) -> None:
+        """Run the search on modules that are made anew for each set of weights."""
+        arguments["model"] = ConfiguredModule(_plain(self.config["search"].model))
+        trainer: MetaLossTrainer = self.trainer  # type: ignore[assignment]
+        self.search_result = trainer.search(**arguments)
+
+    def after_search(self) -> None:
+        """Say what was found and what to type next."""
+        result = self.search_result
+        best = result.directory / "best.json"
+        console = Console(soft_wrap=True, highlight=False)
+        score = result.artifact.provenance["monitor"]
+        console.print(
+            f"\nLearned loss (generation {result.artifact.provenance['generation']}, {score} "
+            f"{abs(result.evaluation.fitness):.4f}, {result.seconds:.0f} s):\n"
+            f"  {result.artifact.formula()}\n\nNext:\n"
+            f"  lossmeta inspect {best}\n"
+            f"  tensorboard --logdir {result.directory}\n"
+            f"  lossmeta fit --config {result.directory / 'fit.yaml'}"
+        )
+
+
+def _default_directory(config: Namespace) -> Path:
+    name = "search"
+    if config.config:
+        name = Path(str(config.config[0])).stem
+    return Path("runs") / f"{name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+
+
+def _plain(config: Any) -> dict[str, Any]:
+    return config.as_dict() if isinstance(config, Namespace) else dict(config)
+
+
+def _with_stored_config(arguments: list[str]) -> list[str]:
+    """``--resume RUN`` alone takes the configuration of that run."""
+    if arguments[0] != "search" or any(a.split("=")[0] in ("--config", "-c") for a in arguments):
+        return arguments
+    for position, argument in enumerate(arguments):
+        name, _, value = argument.partition("=")
+        if name == "--resume":
+            folder = value or (arguments[position + 1] if position + 1 < len(arguments) else "")
+            stored = Path(folder) / "config.yaml"
+            if not stored.is_file():
+                raise FileNotFoundError(
+                    f"Expected the folder of a run after --resume, with its config.yaml, got "
+                    f"'{folder}'."
+                )
+            return [arguments[0], "--config", str(stored), *arguments[1:]]
+    return arguments
+
+
+def run(arguments: list[str]) -> int:
+    """Run a Lightning subcommand, printing what a user got wrong without a traceback."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        LossmetaCLI(
+            trainer_class=MetaLossTrainer,
+            parser_class=HintingParser,
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            save_config_kwargs={"overwrite": True},
+            args=_with_stored_config(arguments),
+            parser_kwargs={"description": lightning_lossmeta.__doc__},
+        )
+    except KeyboardInterrupt as stop:
+        print(f"\n{stop or 'Interrupted.'}", file=sys.stderr)
+        return 130
+    except (ValueError, TypeError, OSError, SearchError) as error:
+        if not _ours(error):
+            raise
+        print(f"lossmeta: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _ours(error: Exception) -> bool:
+    """Whether this package raised it for something that the user can put right."""
+    return isinstance(error, SearchError) or str(error).lower().startswith(("expected", "'"))

@@ -1,0 +1,86 @@
+"""The contract of an evaluator: score a population on tasks."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from lightning_lossmeta.candidate import Candidate
+from lightning_lossmeta.evaluation import Evaluation, Status
+from lightning_lossmeta.families.base import LossFamily
+from lightning_lossmeta.task import Task
+
+
+class Evaluator(ABC):
+    """Trains with each candidate's loss and scores the result.
+
+    A subclass writes :meth:`_evaluate_task`. A bad candidate never raises: it comes back diverged
+    or failed. A candidate's result depends on the candidate and the task (with its seed) alone, not
+    on its place in the batch or on the others.
+    """
+
+    @abstractmethod
+    def _evaluate_task(
+        self, candidates: list[Candidate], family: LossFamily, task: Task
+    ) -> list[Evaluation]:
+        """One evaluation a candidate, in order."""
+
+    def unsupported(self, family: LossFamily, tasks: Sequence[Task]) -> str | None:
+        """Why this evaluator can't score on these tasks, or ``None`` if it can."""
+        del family, tasks
+        return None
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed search must find again, as plain JSON values."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up a stored state."""
+
+    def close(self) -> None:
+        """Let go of processes and memory; the evaluator can be used again."""
+
+    def evaluate(
+        self, candidates: Sequence[Candidate], family: LossFamily, tasks: Sequence[Task]
+    ) -> list[Evaluation]:
+        """Score candidates: the fitness is the mean over the tasks.
+
+        Args:
+            candidates: What to score.
+            family: Builds the losses.
+            tasks: What they are tried on; at least one.
+
+        Returns:
+            One evaluation a candidate, in order.
+
+        Raises:
+            ValueError: If there is no task, or this evaluator does not support one of them.
+        """
+        if not tasks:
+            raise ValueError("Expected argument `tasks` to hold at least one task, got none.")
+        if reason := self.unsupported(family, tasks):
+            raise ValueError(f"{type(self).__name__} can't be used here: {reason}")
+        if not candidates:
+            return []
+        by_task = [self._evaluate_task(list(candidates), family, task) for task in tasks]
+        names = [task.name for task in tasks]
+        return [_mean(list(row), names) for row in zip(*by_task, strict=True)]
+
+
+def _mean(row: list[Evaluation], names: list[str]) -> Evaluation:
+    """One candidate's evaluations on several tasks as one."""
+    if len(row) == 1:
+        return row[0]
+    seconds = sum(item.seconds for item in row)
+    metrics = {f"{n}/{k}": v for n, item in zip(names, row, strict=True) for k, v in item.metrics.items()}
+    curves = {f"{n}/{k}": v for n, item in zip(names, row, strict=True) for k, v in item.curves.items()}
+    bad = [(n, item) for n, item in zip(names, row, strict=True) if item.status is not Status.OK]
+    if bad:
+        name, item = bad[0]
+        status, fitness, message = item.status, -math.inf, f"{name}: {item.message}"
+    else:
+        status, message = Status.OK, ""
+        fitness = sum(item.fitness for item in row) / len(row)
+    return Evaluation(row[0].candidate, fitness, status, metrics, curves, seconds, message)

@@ -1,0 +1,44 @@
+"""One Lightning fit a candidate."""
+
+from __future__ import annotations
+
+import copy
+import time
+
+import pytorch_lightning as pl
+
+from lightning_lossmeta.candidate import Candidate
+from lightning_lossmeta.evaluation import Evaluation
+from lightning_lossmeta.evaluators.base import Evaluator
+from lightning_lossmeta.evaluators.session import all_finite, guarded, run_session
+from lightning_lossmeta.families.base import LossFamily
+from lightning_lossmeta.task import Task
+
+
+class TrainerEvaluator(Evaluator):
+    """Fits candidate after candidate in this process; works with any LightningModule."""
+
+    def _evaluate_task(
+        self, candidates: list[Candidate], family: LossFamily, task: Task
+    ) -> list[Evaluation]:
+        fresh = task.fresh_module()
+        return [fit_candidate(candidate, family, task, fresh) for candidate in candidates]
+
+
+def fit_candidate(
+    candidate: Candidate, family: LossFamily, task: Task, fresh: pl.LightningModule
+) -> Evaluation:
+    """Train a copy of a fresh module with a candidate's loss and score it.
+
+    Whatever goes wrong within is the candidate's: it comes back failed, with the reason.
+    """
+
+    def score() -> Evaluation:
+        started = time.perf_counter()
+        module = copy.deepcopy(fresh)
+        module.loss_fn = family.build(candidate)  # type: ignore[assignment]
+        recorder = run_session(module, task)
+        seconds = time.perf_counter() - started
+        return recorder.evaluation(candidate, 0, task.session, seconds, all_finite(module))
+
+    return guarded(candidate, score)

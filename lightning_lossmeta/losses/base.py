@@ -1,0 +1,118 @@
+"""The contract that every loss of this package keeps."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+Reduction = Literal["mean", "sum", "none"]
+
+
+class ExactBuffers(nn.Module):
+    """A module whose floating-point buffers follow moves to a device, but never casts."""
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        """Apply as ``nn.Module`` does, then give the buffers their dtype and exact values back."""
+        exact = {k: v for k, v in self._buffers.items() if v is not None and v.is_floating_point()}
+        for name in exact:
+            self._buffers[name] = exact[name].float()
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        for name, buffer in exact.items():
+            device = self._buffers[name].device  # type: ignore[union-attr]
+            dtype = torch.float32 if device.type == "mps" else buffer.dtype
+            self._buffers[name] = buffer.to(device=device, dtype=dtype)
+        return self
+
+
+class LossFunction(ExactBuffers, ABC):
+    """A loss that gives one value per sample, called like ``torch.nn.CrossEntropyLoss``.
+
+    Subclasses write :meth:`per_sample`. Their tensors are non-persistent buffers: losses of one
+    class can be stacked and run side by side by ``torch.func.vmap``, and a model's checkpoint does
+    not depend on the loss it was trained with. The buffers keep their dtype when a module is cast.
+
+    Args:
+        reduction: ``"mean"``, ``"sum"`` or ``"none"`` over the samples.
+
+    Raises:
+        ValueError: If ``reduction`` is none of the three.
+    """
+
+    def __init__(self, reduction: Reduction = "mean") -> None:
+        super().__init__()
+        if reduction not in ("mean", "sum", "none"):
+            raise ValueError(
+                f"Expected argument `reduction` to be 'mean', 'sum' or 'none', got {reduction!r}."
+            )
+        self.reduction = reduction
+
+    @abstractmethod
+    def per_sample(self, output: Tensor, target: Tensor) -> Tensor:
+        """Loss of each sample.
+
+        Args:
+            output: Logits ``(B, n, ...)``.
+            target: Class indices ``(B, ...)`` or probabilities ``(B, n, ...)``.
+
+        Returns:
+            ``(B, ...)``, in the dtype of ``output``.
+        """
+
+    def from_probabilities(self, h: Tensor, target: Tensor) -> Tensor:
+        """Loss of each sample as a function of probabilities, for derivatives with respect to them.
+
+        Losses that are written in h override this by their formula, which is also defined where
+        h does not sum to one. The default takes logits log h, so that it equals the loss of
+        h / sum_k h_k: right on the simplex, and its derivatives there differ from those of any
+        other extension by one number for all classes, which no softmax network notices.
+
+        Args:
+            h: Probabilities ``(B, n, ...)``, positive.
+            target: Class indices ``(B, ...)`` or probabilities ``(B, n, ...)``.
+
+        Returns:
+            ``(B, ...)``.
+        """
+        return self.per_sample(h.log(), target)
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        """Reduce :meth:`per_sample`; half precision is computed in float32, also under autocast."""
+        with torch.autocast(device_type=output.device.type, enabled=False):
+            if output.dtype in (torch.float16, torch.bfloat16):
+                output = output.float()
+            losses = self.per_sample(output, target)
+            if self.reduction == "mean":
+                return losses.mean()
+            return losses.sum() if self.reduction == "sum" else losses
+
+
+def soft_target(output: Tensor, target: Tensor) -> Tensor:
+    """The target as probabilities of the shape and dtype of ``output``.
+
+    Args:
+        output: Logits ``(B, n, ...)``.
+        target: Class indices ``(B, ...)``, or probabilities ``(B, n, ...)``, passed through.
+
+    Raises:
+        ValueError: If neither shape fits.
+
+    >>> soft_target(torch.zeros(2, 3), torch.tensor([2, 0]))
+    tensor([[0., 0., 1.],
+            [1., 0., 0.]])
+    """
+    if target.shape == output.shape and target.is_floating_point():
+        return target.to(output.dtype)
+    if output.ndim < 2 or target.shape != output.shape[:1] + output.shape[2:]:
+        raise ValueError(
+            f"Expected argument `target` to hold class indices of shape "
+            f"{tuple(output.shape[:1] + output.shape[2:])} or probabilities of shape "
+            f"{tuple(output.shape)} for `output` of shape {tuple(output.shape)}, "
+            f"got {tuple(target.shape)} of {target.dtype}."
+        )
+    shape = [1, -1] + [1] * (output.ndim - 2)
+    classes = torch.arange(output.shape[1], device=output.device).view(shape)
+    return (target.unsqueeze(1) == classes).to(output.dtype)

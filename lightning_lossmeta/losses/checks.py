@@ -1,0 +1,116 @@
+"""What the losses refuse, and how they say so."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def check_interval(name: str, value: float, low: float, high: float, closed: str = "[]") -> float:
+    """A number, if it lies in an interval.
+
+    Args:
+        name: Of the argument, for the message.
+        value: What came.
+        low: Lower end.
+        high: Upper end.
+        closed: A bracket for each end: ``[]``, ``(]``, ``[)`` or ``()``.
+
+    Raises:
+        ValueError: If it is no number or lies outside.
+
+    >>> check_interval("q", 0.7, 0, 1, "(]")
+    0.7
+    """
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    inside = (
+        number
+        and (low < value or (closed[0] == "[" and value == low))
+        and (value < high or (closed[1] == "]" and value == high))
+    )
+    if not inside or not math.isfinite(value):
+        raise ValueError(
+            f"Expected argument `{name}` to be a number in {closed[0]}{low:g}, {high:g}{closed[1]}, "
+            f"got {value!r}."
+        )
+    return value
+
+
+def check_shapes(output: Tensor, target: Tensor, weight: Tensor | None) -> None:
+    """Refuse logits, targets and weights that do not fit together; reads no values.
+
+    Args:
+        output: Logits ``(B, n, ...)``.
+        target: Class indices ``(B, ...)`` or probabilities ``(B, n, ...)``.
+        weight: One number a class ``(n,)``.
+
+    Raises:
+        ValueError: If shapes do not fit, the batch is empty, or there are fewer than two classes.
+        TypeError: If logits are no floating-point numbers, or indices no integers.
+    """
+    if not output.is_floating_point():
+        raise TypeError(
+            f"Expected argument `output` to hold floating-point logits, got {output.dtype}."
+        )
+    if output.ndim < 2 or output.shape[1] < 2:
+        raise ValueError(
+            "Expected argument `output` to hold logits of shape (batch, classes, ...) with at "
+            f"least 2 classes, got shape {tuple(output.shape)}."
+        )
+    if output.numel() == 0:
+        raise ValueError(
+            "Expected argument `output` to hold at least one sample, got an empty batch of shape "
+            f"{tuple(output.shape)}."
+        )
+    indices = output.shape[:1] + output.shape[2:]
+    soft = target.is_floating_point()
+    if target.shape != (output.shape if soft else indices):
+        if soft and target.shape == indices:
+            raise TypeError(
+                f"Expected argument `target` of shape {tuple(indices)} to hold class indices of an "
+                f"integer type, got {target.dtype}."
+            )
+        raise ValueError(
+            f"Expected argument `target` to hold class indices of shape {tuple(indices)} or "
+            f"floating-point probabilities of shape {tuple(output.shape)} for `output` of shape "
+            f"{tuple(output.shape)}, got {tuple(target.shape)} of {target.dtype}."
+        )
+    if weight is not None and weight.shape != (output.shape[1],):
+        raise ValueError(
+            f"Expected argument `weight` to hold one number for each of the {output.shape[1]} "
+            f"classes, got shape {tuple(weight.shape)}."
+        )
+
+
+def check_values(output: Tensor, target: Tensor, ignore_index: int) -> None:
+    """Refuse NaN logits and targets that are none; reads values, which makes a GPU wait.
+
+    Args:
+        output: Logits ``(B, n, ...)``.
+        target: Class indices ``(B, ...)`` or probabilities ``(B, n, ...)``.
+        ignore_index: The one index that may lie outside the range.
+
+    Raises:
+        ValueError: Naming the argument, what was expected and what came.
+    """
+    nans = int(torch.isnan(output).sum())
+    if nans:
+        raise ValueError(
+            f"Expected argument `output` to hold no NaN, got {nans} of {output.numel()} logits."
+        )
+    if target.is_floating_point():
+        lowest = float(target.min())
+        if not lowest >= 0:
+            raise ValueError(
+                f"Expected argument `target` to hold probabilities, got an entry of {lowest}."
+            )
+        return
+    outside = (target < 0) | (target >= output.shape[1])
+    wrong = target[outside & (target != ignore_index)]
+    if wrong.numel():
+        raise ValueError(
+            f"Expected argument `target` to hold class indices from 0 to {output.shape[1] - 1}, or "
+            f"`ignore_index` ({ignore_index}), got {int(wrong[0])}."
+        )

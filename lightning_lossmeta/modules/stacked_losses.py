@@ -1,0 +1,74 @@
+"""Many losses at once, each on its own network's outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state
+
+from lightning_lossmeta.losses.base import ExactBuffers, LossFunction
+
+
+class StackedLosses(ExactBuffers):
+    """Calls C losses on C stacked outputs.
+
+    Losses that share a key run as one ``vmap`` over their buffers, the others one by one.
+
+    Args:
+        losses: C losses.
+        keys: For each what makes it differ from others but for the values of its buffers.
+    """
+
+    def __init__(self, losses: Sequence[LossFunction], keys: Sequence[Hashable]) -> None:
+        super().__init__()
+        self.size = len(losses)
+        self.keys = tuple(keys)
+        groups: dict[Hashable, list[int]] = {}
+        for index, key in enumerate(keys):
+            groups.setdefault(key, []).append(index)
+        self.groups = [torch.tensor(indices) for indices in groups.values()]
+        # Kept out of the modules: their buffers are the stacked ones registered below.
+        self._skeletons = tuple(losses[indices[0]] for indices in groups.values())
+        self._names: list[list[str]] = []
+        for number, indices in enumerate(groups.values()):
+            _, buffers = stack_module_state([losses[i] for i in indices])  # type: ignore[arg-type]
+            self._names.append(list(buffers))
+            for position, buffer in enumerate(buffers.values()):
+                self.register_buffer(f"group{number}_{position}", buffer, persistent=False)
+
+    def load(self, other: StackedLosses) -> None:
+        """Take the values of other losses with the same groups, in place."""
+        for mine, theirs in zip(self.buffers(), other.buffers(), strict=True):
+            mine.copy_(theirs)
+
+    def matches(self, other: StackedLosses) -> bool:
+        """Whether the losses differ from others in the values of their buffers alone."""
+        return self.keys == other.keys
+
+    def forward(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Loss of each network.
+
+        Args:
+            outputs: (C, B, n, ...).
+            target: What one loss takes; shared by all.
+
+        Returns:
+            (C,).
+        """
+        if len(self.groups) == 1:
+            return self._group(0, outputs, target)
+        parts = [self._group(i, outputs[g], target) for i, g in enumerate(self.groups)]
+        order = torch.cat(self.groups).argsort().to(outputs.device)
+        return torch.cat(parts)[order]
+
+    def _group(self, number: int, outputs: Tensor, target: Tensor) -> Tensor:
+        names = self._names[number]
+        stacked = {name: getattr(self, f"group{number}_{i}") for i, name in enumerate(names)}
+        skeleton: nn.Module = self._skeletons[number]
+
+        def one(buffers: dict[str, Tensor], output: Tensor) -> Tensor:
+            return functional_call(skeleton, buffers, (output, target))  # type: ignore[no-any-return]
+
+        return torch.vmap(one, in_dims=(0, 0))(stacked, outputs)  # type: ignore[no-any-return]

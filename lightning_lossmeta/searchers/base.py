@@ -1,0 +1,136 @@
+"""The contract of a searcher: ask for candidates, tell what became of them."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from lightning_lossmeta.candidate import Candidate
+from lightning_lossmeta.evaluation import Evaluation, Status
+
+
+class Searcher(ABC):
+    """Proposes candidates and learns from their fitness; knows nothing of models or data.
+
+    A subclass writes :meth:`_start`, :meth:`_ask` and :meth:`_tell`, and draws random numbers only
+    from generators that it makes in :meth:`_start` out of the seed. Then what it was told is its
+    whole state: :meth:`load_state_dict` replays it, which is exact and needs no pickle.
+    """
+
+    def __init__(self) -> None:
+        self._told: list[list[Evaluation]] = []
+        self._asked: list[Candidate] | None = None
+        self._started = False
+
+    @abstractmethod
+    def _start(self, space: Any, seed: int) -> None:
+        """Begin anew in ``space``."""
+
+    @abstractmethod
+    def _ask(self) -> list[Candidate]:
+        """The next generation."""
+
+    @abstractmethod
+    def _tell(self, evaluations: list[Evaluation]) -> None:
+        """Learn from a generation, in the order in which it was asked."""
+
+    @property
+    def spread(self) -> float:
+        """How widely the searcher still looks, e.g. the step size of CMA-ES; NaN if it has none."""
+        return math.nan
+
+    @property
+    def finished(self) -> str | None:
+        """Why there is no point in asking again, or ``None``."""
+        return None
+
+    @property
+    def generation(self) -> int:
+        """How many generations were told."""
+        return len(self._told)
+
+    def start(self, space: Any, seed: int) -> None:
+        """Begin a search in a family's space.
+
+        Raises:
+            TypeError: If this searcher can't search such a space.
+        """
+        self._told, self._asked, self._started = [], None, True
+        self._start(space, seed)
+
+    def ask(self) -> list[Candidate]:
+        """The next generation; asked twice without a ``tell``, it is the same.
+
+        Raises:
+            RuntimeError: If the search was not started.
+        """
+        if not self._started:
+            raise RuntimeError("Expected `start(space, seed)` before `ask()`.")
+        if self._asked is None:
+            self._asked = self._ask()
+        return list(self._asked)
+
+    def tell(self, evaluations: Sequence[Evaluation]) -> None:
+        """Learn what became of the candidates that were asked, in their order.
+
+        Raises:
+            RuntimeError: If nothing was asked.
+            ValueError: If there are more or fewer evaluations than candidates.
+        """
+        if self._asked is None:
+            raise RuntimeError("Expected `ask()` before `tell()`.")
+        if len(evaluations) != len(self._asked):
+            raise ValueError(
+                f"Expected {len(self._asked)} evaluations, one a candidate, got {len(evaluations)}."
+            )
+        told = list(evaluations)
+        self._tell(told)
+        self._told.append(told)
+        self._asked = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was told so far, as plain JSON values."""
+        return {"told": [[_to_row(item) for item in told] for told in self._told]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Replay what was told, after :meth:`start` with the same space and seed.
+
+        Raises:
+            ValueError: If the candidates that this searcher asks are not those of the state.
+        """
+        for number, rows in enumerate(state["told"]):
+            told = [_from_row(row) for row in rows]
+            asked = self.ask()
+            if [item.candidate.structure for item in told] != [c.structure for c in asked] or len(
+                told
+            ) != len(asked):
+                raise ValueError(_changed(number))
+            if not self.refines and [item.candidate for item in told] != asked:
+                raise ValueError(_changed(number))
+            self.tell(told)
+
+    #: Whether evaluations may come back with another theta than was asked (local search).
+    refines = False
+
+
+def _changed(generation: int) -> str:
+    return (
+        f"Expected the stored generation {generation} to be what this searcher asks for, got other "
+        "candidates: seed, settings or library versions differ from those of the stored search."
+    )
+
+
+def _to_row(item: Evaluation) -> list[Any]:
+    fitness = item.fitness if math.isfinite(item.fitness) else None
+    return [item.candidate.structure, list(item.candidate.theta), fitness, item.status.value]
+
+
+def _from_row(row: list[Any]) -> Evaluation:
+    structure, theta, fitness, status = row
+    return Evaluation(
+        Candidate(structure, tuple(float(value) for value in theta)),
+        fitness=-math.inf if fitness is None else float(fitness),
+        status=Status(status),
+    )

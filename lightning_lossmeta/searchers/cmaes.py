@@ -1,0 +1,83 @@
+"""CMA-ES by pycma."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import cma
+import numpy as np
+
+from lightning_lossmeta.candidate import Candidate
+from lightning_lossmeta.evaluation import Evaluation
+from lightning_lossmeta.families.base import VectorSpace
+from lightning_lossmeta.searchers.base import Searcher
+
+
+class CMAESSearcher(Searcher):
+    """Covariance matrix adaptation evolution strategy (Hansen & Ostermeier 1996), from pycma.
+
+    Args:
+        population: Candidates a generation, at least 2.
+        sigma: Initial step size.
+
+    Candidates without a fitness (rejected, diverged, failed) are told as worse than the worst.
+
+    Raises:
+        ValueError: If ``population`` is below 2 or ``sigma`` is not positive.
+    """
+
+    def __init__(self, population: int = 20, sigma: float = 0.5) -> None:
+        super().__init__()
+        if isinstance(population, bool) or not isinstance(population, int) or population < 2:
+            raise ValueError(
+                f"Expected argument `population` to be an integer of at least 2, got {population!r}."
+            )
+        if not (sigma > 0 and math.isfinite(sigma)):
+            raise ValueError(f"Expected argument `sigma` to be a positive number, got {sigma!r}.")
+        self.population = population
+        self.sigma = sigma
+        self._strategy: Any = None
+
+    def _start(self, space: Any, seed: int) -> None:
+        if not isinstance(space, VectorSpace):
+            raise TypeError(
+                "Expected a family whose space is a VectorSpace for CMA-ES, got "
+                f"{type(space).__name__}."
+            )
+        generator = np.random.default_rng(seed)
+        options = {
+            "popsize": self.population,
+            "randn": lambda *shape: generator.standard_normal(shape),
+            "seed": math.nan,  # pycma then leaves NumPy's global generator alone
+            "verbose": -9,
+            "verb_log": 0,
+            "verb_filenameprefix": "",
+        }
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._strategy = cma.CMAEvolutionStrategy(list(space.start), self.sigma, options)
+
+    def _ask(self) -> list[Candidate]:
+        return [Candidate(None, tuple(map(float, point))) for point in self._strategy.ask()]
+
+    def _tell(self, evaluations: list[Evaluation]) -> None:
+        finite = [item.fitness for item in evaluations if math.isfinite(item.fitness)]
+        worst = min(finite, default=0.0) - 1.0
+        costs = [-item.fitness if math.isfinite(item.fitness) else -worst for item in evaluations]
+        points = [np.array(item.candidate.theta) for item in evaluations]
+        self._strategy.tell(points, costs)
+
+    @property
+    def spread(self) -> float:
+        """The step size sigma."""
+        return float(self._strategy.sigma) if self._strategy is not None else math.nan
+
+    @property
+    def finished(self) -> str | None:
+        """The numerical conditions under which pycma can't go on; flat fitness is no reason."""
+        stop = self._strategy.stop() if self._strategy is not None else {}
+        fatal = {"conditioncov", "noeffectaxis", "noeffectcoord", "tolfacupx", "tolxstagnation"}
+        reasons = sorted(fatal & set(stop))
+        return ", ".join(reasons) or None

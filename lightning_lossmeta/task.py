@@ -1,0 +1,133 @@
+"""What a candidate is tried on: an architecture with its optimiser, data, and a short training."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.seed import isolate_rng
+
+
+@dataclass(frozen=True)
+class Session:
+    """A partial training session: how one inner fit trains and what it is scored by.
+
+    Args:
+        steps: Optimiser steps.
+        monitor: The logged metric that is the fitness.
+        mode: Whether more or less of it is better.
+        validations: How many points the validation curve has; the last is always taken.
+        images: How many training samples a session sees, drawn class-balanced by the task's seed;
+            ``None`` for all. Few samples over many steps reward losses that do not memorise.
+        learning_rate_factor: Multiplies every learning rate that the module configures.
+        split: Which data score the fit, by the module's ``validation_step``.
+        precision: As in ``Trainer``.
+        accelerator: As in ``Trainer``.
+        devices: As in ``Trainer``.
+        gradient_clip_val: As in ``Trainer``.
+        gradient_clip_algorithm: As in ``Trainer``.
+        callbacks: Lightning callbacks that take part in each inner fit (copied for each).
+
+    Raises:
+        ValueError: If a number is out of its range.
+    """
+
+    steps: int = 200
+    monitor: str = "val_accuracy"
+    mode: Literal["max", "min"] = "max"
+    validations: int = 4
+    images: int | None = None
+    learning_rate_factor: float = 1.0
+    split: Literal["val", "test"] = "val"
+    precision: str = "32-true"
+    accelerator: str = "auto"
+    devices: int | list[int] = 1
+    gradient_clip_val: float | None = None
+    gradient_clip_algorithm: str | None = None
+    callbacks: tuple[pl.Callback, ...] = ()
+
+    def __post_init__(self) -> None:
+        _at_least("steps", self.steps, 1)
+        _at_least("validations", self.validations, 0)
+        if self.images is not None:
+            _at_least("images", self.images, 1)
+        if self.mode not in ("max", "min"):
+            raise ValueError(f"Expected argument `mode` to be 'max' or 'min', got {self.mode!r}.")
+        if not self.learning_rate_factor > 0:
+            raise ValueError(
+                "Expected argument `learning_rate_factor` to be positive, got "
+                f"{self.learning_rate_factor}."
+            )
+
+    def fitness(self, value: float) -> float:
+        """The monitored value turned so that higher is better."""
+        return value if self.mode == "max" else -value
+
+
+@dataclass(frozen=True)
+class Task:
+    """An architecture with its optimiser, a data module, and the session that scores a loss there.
+
+    Args:
+        module: A LightningModule with an attribute ``loss_fn``, or a function that makes one. A
+            module is copied and every layer's ``reset_parameters`` called to draw new weights; give
+            a function where that is not how its weights are drawn.
+        data: Any LightningDataModule.
+        session: The inner fit.
+        seed: Fixes initial weights, batches and noise: candidates with one seed are comparable.
+        name: Stands in reports.
+    """
+
+    module: pl.LightningModule | Callable[[], pl.LightningModule]
+    data: pl.LightningDataModule
+    session: Session = field(default_factory=Session)
+    seed: int = 0
+    name: str = "task"
+
+    def fresh_module(self) -> pl.LightningModule:
+        """A module with the weights that the seed draws; global random state is left alone.
+
+        Raises:
+            TypeError: If what ``module`` makes is no LightningModule with a ``loss_fn``.
+        """
+        with isolate_rng():
+            torch.manual_seed(self.seed)
+            if isinstance(self.module, pl.LightningModule):
+                module = _detached_copy(self.module)
+                for layer in module.modules():
+                    reset = getattr(layer, "reset_parameters", None)
+                    if callable(reset):
+                        reset()
+            else:
+                module = self.module()
+        if not isinstance(module, pl.LightningModule):
+            raise TypeError(
+                "Expected `module` of a task to be a LightningModule or to make one, got "
+                f"{type(module).__name__}."
+            )
+        if not hasattr(module, "loss_fn"):
+            raise TypeError(
+                f"Expected {type(module).__name__} to have an attribute `loss_fn`, which its "
+                "training_step calls as self.loss_fn(output, target): the learned loss is put there."
+            )
+        return module
+
+
+def _detached_copy(module: pl.LightningModule) -> pl.LightningModule:
+    trainer = module._trainer
+    module._trainer = None
+    try:
+        return copy.deepcopy(module)
+    finally:
+        module._trainer = trainer
+
+
+def _at_least(name: str, value: int, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(
+            f"Expected argument `{name}` to be an integer of at least {least}, got {value!r}."
+        )

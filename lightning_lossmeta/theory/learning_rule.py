@@ -1,0 +1,38 @@
+"""The learning rule of a loss: what it does to a network through the softmax."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lightning_lossmeta.losses.base import LossFunction
+
+
+def learning_rule(loss: LossFunction, probabilities: Tensor, target: Tensor) -> Tensor:
+    """The coefficients gamma of a loss at given predictions, by automatic differentiation.
+
+    A gradient step moves the logits z along sum_k gamma_k dh_k/dz, with ::
+
+        gamma_k = -n dL/dh_k
+
+    A number added to all gamma of a sample has no effect, since the h_k sum to one. Losses that
+    are defined by their logits alone fix it by sum_k gamma_k h_k = 0; the others by their formula.
+
+    Args:
+        loss: Any loss.
+        probabilities: Predictions h ``(B, n)``, positive, computed in float64.
+        target: Class indices ``(B,)`` or probabilities ``(B, n)``.
+
+    Returns:
+        gamma ``(B, n)`` in float64.
+
+    Source: Gonzalez & Miikkulainen (2021), section 3.
+
+    >>> from lightning_lossmeta.losses import MeanSquaredError
+    >>> learning_rule(MeanSquaredError(), torch.tensor([[0.75, 0.25]]), torch.tensor([0]))
+    tensor([[ 0.5000, -0.5000]], dtype=torch.float64)
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        h = probabilities.detach().clone().to(torch.float64).requires_grad_()
+        (gradient,) = torch.autograd.grad(loss.from_probabilities(h, target).sum(), h)
+    return -h.shape[1] * gradient

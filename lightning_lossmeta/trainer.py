@@ -1,0 +1,364 @@
+"""The outer loop."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytorch_lightning as pl
+
+from lightning_lossmeta.artifacts import Artifact
+from lightning_lossmeta.callbacks import (
+    CandidateCurves,
+    MetaCallback,
+    Search,
+    SearchCheckpoint,
+    SearchHistory,
+    SearchProgress,
+)
+from lightning_lossmeta.callbacks.checkpoint import best_artifact, load_state, save_state
+from lightning_lossmeta.candidate import Candidate
+from lightning_lossmeta.comparison import Comparison, Row
+from lightning_lossmeta.evaluation import Evaluation, Status
+from lightning_lossmeta.evaluators import AutoEvaluator, Evaluator
+from lightning_lossmeta.evaluators.session import guarded
+from lightning_lossmeta.families import LossFamily, TaylorFamily
+from lightning_lossmeta.preflight import check_task
+from lightning_lossmeta.searchers import CMAESSearcher, Searcher
+from lightning_lossmeta.settings import changed_keys, plain
+from lightning_lossmeta.summary import final_comparison
+from lightning_lossmeta.task import Session, Task
+
+ModuleOrFactory = pl.LightningModule | Callable[[], pl.LightningModule]
+
+
+class SearchError(RuntimeError):
+    """A search that can't go on, with what the user can do."""
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found.
+
+    Args:
+        directory: The run's folder.
+        artifact: The best loss.
+        evaluation: Its evaluation in the search.
+        comparison: The rows of the final comparison; empty if there was none.
+        seconds: Wall time of the search without the comparison.
+    """
+
+    directory: Path
+    artifact: Artifact
+    evaluation: Evaluation
+    comparison: list[Row]
+    seconds: float
+
+
+class MetaLossTrainer(pl.Trainer):
+    """A Lightning ``Trainer`` with a further method, :meth:`search`, that learns a loss.
+
+    Takes the arguments of ``Trainer``; accelerator, devices, precision and gradient clipping are
+    handed to the inner fits, and callbacks that are a ``MetaCallback`` take part in the search.
+    """
+
+    def search(
+        self,
+        model: ModuleOrFactory,
+        datamodule: pl.LightningDataModule,
+        family: LossFamily | None = None,
+        searcher: Searcher | None = None,
+        evaluator: Evaluator | None = None,
+        generations: int = 10,
+        steps: int = 200,
+        monitor: str = "val_accuracy",
+        mode: Literal["max", "min"] = "max",
+        validations: int = 4,
+        images: int | None = None,
+        learning_rate_factor: float = 1.0,
+        comparison: Comparison | None = None,
+        run_dir: str | None = None,
+        resume: str | None = None,
+        seed: int | None = None,
+        more_tasks: list[Task] | None = None,
+    ) -> SearchResult:
+        """Search for a loss: many short fits, each with another loss, scored on validation data.
+
+        Args:
+            model: A LightningModule with an attribute ``loss_fn``, or a function that makes one.
+            datamodule: Training and validation data; test data for the final comparison.
+            family: What is learned; TaylorGLO's 8 parameters by default.
+            searcher: Proposes candidates; CMA-ES with a population of 20 by default.
+            evaluator: Trains them; by default the fastest for this task, measured.
+            generations: How often the searcher is asked.
+            steps: Optimiser steps of an inner fit.
+            monitor: The metric, logged by ``validation_step``, that is the fitness.
+            mode: Whether more or less of it is better.
+            validations: Points of a candidate's validation curve.
+            images: Training samples that an inner fit sees; all by default.
+            learning_rate_factor: Multiplies the module's learning rates in inner fits.
+            comparison: How the learned loss is compared with others at the end; none by default.
+            run_dir: The run's folder, made by the search; ``runs/FAMILY-TIME`` by default.
+            resume: The folder of a run to go on with.
+            seed: What all random numbers derive from; by default that of ``seed_everything``, or 0.
+            more_tasks: Further tasks; a candidate's fitness is the mean over all.
+
+        Returns:
+            The best loss, where the run is, and the comparison.
+
+        Raises:
+            ValueError: If an argument is out of its range or does not fit the others.
+            FileExistsError: If the run's folder exists.
+            SearchError: If no candidate could be trained.
+            KeyboardInterrupt: On Ctrl-C, after the state was saved.
+        """
+        _check_generations(generations)
+        family = TaylorFamily() if family is None else family
+        searcher = CMAESSearcher() if searcher is None else searcher
+        evaluator = AutoEvaluator() if evaluator is None else evaluator
+        seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
+        session = Session(
+            steps=steps,
+            monitor=monitor,
+            mode=mode,
+            validations=validations,
+            images=images,
+            learning_rate_factor=learning_rate_factor,
+            **self._hardware(),
+        )
+        tasks = self._tasks(model, datamodule, session, more_tasks or [])
+        callbacks = self._meta_callbacks()
+        num_classes = check_task(tasks[0])
+        for task in tasks[1:]:
+            check_task(task)
+        for callback in callbacks:
+            family = callback.wrap_family(family, num_classes)
+            tasks = [
+                replace(t, session=callback.configure_session(t.session, t.data)) for t in tasks
+            ]
+        if reason := evaluator.unsupported(family, tasks):
+            raise ValueError(f"{type(evaluator).__name__} can't be used here: {reason}")
+        searcher.start(family.space, _derived_seed(seed, 0))
+        search = Search(
+            directory=_run_directory(run_dir, resume, family),
+            family=family,
+            searcher=searcher,
+            tasks=tasks,
+            generations=generations,
+            seed=seed,
+            num_classes=num_classes,
+            settings=plain(family, searcher, evaluator, tasks, callbacks),
+        )
+        if resume is not None:
+            _resume(search, evaluator)
+        else:
+            _make_directory(search.directory)
+        started = time.perf_counter()
+        try:
+            self._run(search, evaluator, callbacks)
+            seconds = time.perf_counter() - started
+            artifact = _best(search)
+            rows = final_comparison(search, artifact, evaluator, comparison) if comparison else []
+        except (KeyboardInterrupt, SystemExit) as stop:
+            raise KeyboardInterrupt(_how_to_go_on(search)) from stop
+        finally:
+            evaluator.close()
+        assert search.best is not None  # noqa: S101 - for the type checker: _best raises
+        return SearchResult(search.directory, artifact, search.best, rows, seconds)
+
+    def _run(
+        self, search: Search, evaluator: Evaluator, callbacks: list[MetaCallback]
+    ) -> None:
+        try:
+            for callback in callbacks:
+                callback.on_search_start(search)
+            for generation in range(search.searcher.generation, search.generations):
+                if search.searcher.finished:
+                    break
+                self._generation(search, generation, evaluator, callbacks)
+        finally:
+            for callback in callbacks:
+                callback.on_search_end(search)
+
+    def _generation(
+        self,
+        search: Search,
+        generation: int,
+        evaluator: Evaluator,
+        callbacks: list[MetaCallback],
+    ) -> None:
+        for callback in callbacks:
+            callback.on_generation_start(search, generation)
+        candidates = search.searcher.ask()
+        screened = [_screen(candidate, search.family, callbacks) for candidate in candidates]
+        passed = [c for c, verdict in zip(candidates, screened, strict=True) if verdict is None]
+        tasks = [
+            replace(task, seed=_derived_seed(search.seed, 1, generation, number))
+            for number, task in enumerate(search.tasks)
+        ]
+        scored = iter(evaluator.evaluate(passed, search.family, tasks))
+        evaluations = [verdict if verdict is not None else next(scored) for verdict in screened]
+        if generation == 0:
+            _refuse_if_all_failed(evaluations)
+        search.searcher.tell(evaluations)
+        search.evaluator_state = evaluator.state_dict()
+        for item in evaluations:
+            if item.trained and (search.best is None or item.fitness > search.best.fitness):
+                search.best, search.best_generation = item, generation
+        for callback in callbacks:
+            for index, item in enumerate(evaluations):
+                callback.on_candidate_evaluated(search, generation, index, item)
+            callback.on_generation_end(search, generation, evaluations)
+
+    def _hardware(self) -> dict[str, Any]:
+        device = self.strategy.root_device
+        return {
+            "precision": self.precision,
+            "accelerator": "gpu" if device.type == "cuda" else device.type,
+            "devices": [device.index] if device.type == "cuda" and device.index is not None else 1,
+            "gradient_clip_val": self.gradient_clip_val,
+            "gradient_clip_algorithm": self.gradient_clip_algorithm,
+        }
+
+    def _tasks(
+        self,
+        model: ModuleOrFactory,
+        data: pl.LightningDataModule,
+        session: Session,
+        more: list[Task],
+    ) -> list[Task]:
+        tasks = [Task(model, data, session, name="task0")]
+        for number, task in enumerate(more, start=1):
+            name = task.name if task.name != "task" else f"task{number}"
+            tasks.append(Task(task.module, task.data, session, name=name))
+        return tasks
+
+    def _meta_callbacks(self) -> list[MetaCallback]:
+        """The user's, then those that every search has unless the user gave their own.
+
+        The checkpoint comes last: what it says was done is then in every other file.
+        """
+        given = [item for item in self.callbacks if isinstance(item, MetaCallback)]  # type: ignore[attr-defined]
+        for kind in (CandidateCurves, SearchHistory, SearchProgress, SearchCheckpoint):
+            if not any(isinstance(item, kind) for item in given):
+                given.append(kind())
+        return sorted(given, key=lambda item: isinstance(item, SearchCheckpoint))
+
+
+def _derived_seed(*parts: int) -> int:
+    return int(np.random.SeedSequence(parts).generate_state(1)[0])
+
+
+def _screen(
+    candidate: Candidate, family: LossFamily, callbacks: list[MetaCallback]
+) -> Evaluation | None:
+    """The first verdict of a callback, or a failure if the loss can't even be built."""
+
+    def judge() -> Evaluation:
+        loss = family.build(candidate)
+        verdicts = (callback.screen(candidate, loss) for callback in callbacks)
+        found = next((verdict for verdict in verdicts if verdict is not None), None)
+        return Evaluation(candidate) if found is None else found
+
+    verdict = guarded(candidate, judge)
+    return None if verdict.status is Status.OK else verdict
+
+
+def _refuse_if_all_failed(evaluations: list[Evaluation]) -> None:
+    """Failures of every candidate of the first generation are no candidate's fault."""
+    if all(item.status is Status.FAILED for item in evaluations):
+        raise SearchError(
+            f"Every candidate of the first generation failed; the first with: "
+            f"{evaluations[0].message}"
+        )
+
+
+def _best(search: Search) -> Artifact:
+    if search.best is None:
+        raise SearchError(
+            f"No candidate could be trained in {search.searcher.generation} generations; "
+            f"'{search.directory / SearchHistory.file_name}' says what became of each. Try another "
+            "`start` of the family, a smaller `sigma` of the searcher, or fewer filters."
+        )
+    return best_artifact(search)
+
+
+def _check_generations(generations: int) -> None:
+    if isinstance(generations, bool) or not isinstance(generations, int) or generations < 1:
+        raise ValueError(
+            f"Expected argument `generations` to be an integer of at least 1, got {generations!r}."
+        )
+
+
+def _run_directory(run_dir: str | None, resume: str | None, family: LossFamily) -> Path:
+    if resume is not None:
+        return Path(resume)
+    if run_dir is not None:
+        return Path(run_dir)
+    return Path("runs") / f"{family.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+
+
+def _make_directory(directory: Path) -> None:
+    started = directory / "state.json"
+    if started.exists():
+        raise FileExistsError(
+            f"Expected `run_dir` to be new, but '{directory}' holds a search: go on with it by "
+            f"`--resume {directory}`, or choose another folder."
+        )
+    foreign = [item.name for item in directory.glob("*") if item.name != "config.yaml"]
+    if foreign:
+        raise FileExistsError(
+            f"Expected `run_dir` to be a new or empty folder, got '{directory}' with "
+            f"{sorted(foreign)[:5]}."
+        )
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        probe = directory / ".probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise PermissionError(
+            f"Expected `run_dir` to be a folder that can be written, got '{directory}': "
+            f"{error.strerror}."
+        ) from error
+
+
+def _resume(search: Search, evaluator: Evaluator) -> None:
+    state = load_state(search.directory)
+    if state["seed"] != search.seed:
+        raise ValueError(
+            f"Expected the seed of '{search.directory}', {state['seed']}, to resume it, got "
+            f"{search.seed}."
+        )
+    if changed := changed_keys(state["settings"], search.settings):
+        raise ValueError(
+            f"Expected the settings of '{search.directory}' to resume it; these differ: "
+            f"{'; '.join(changed)}."
+        )
+    search.searcher.load_state_dict(state["searcher"])
+    evaluator.load_state_dict(state["evaluator"])
+    search.evaluator_state = state["evaluator"]
+    if (best := state["best"]) is not None:
+        candidate = Candidate(best["structure"], tuple(best["theta"]))
+        search.best = Evaluation(candidate, best["fitness"])
+        search.best_generation = best["generation"]
+
+
+def _how_to_go_on(search: Search) -> str:
+    done = search.searcher.generation
+    if done == 0:
+        return "Interrupted before the first generation was done: nothing to resume."
+    if not (search.directory / "state.json").exists():
+        save_state(search)
+    best = math.nan if search.best is None else search.best.fitness
+    return (
+        f"Interrupted after {done} of {search.generations} generations (best fitness {best:.4f}). "
+        f"Go on with: lossmeta search --resume {search.directory}"
+    )
