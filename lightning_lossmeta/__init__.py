@@ -12,6 +12,7 @@ _HOMES = {
         "FGSMFitness",
         "InjectLoss",
         "InvariantCheck",
+        "LearningRateFactor",
         "LossNormalisation",
         "MetaCallback",
         "SearchCheckpoint",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
+import warnings
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import yaml
 from jsonargparse import ArgumentParser, Namespace
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from rich.console import Console
@@ -16,6 +20,7 @@ from rich.console import Console
 import lightning_lossmeta
 from lightning_lossmeta.artifacts import write_atomic
 from lightning_lossmeta.callbacks.base import MetaCallback, Search
+from lightning_lossmeta.evaluators.session import quiet_lightning
 from lightning_lossmeta.hints import with_hint
 from lightning_lossmeta.trainer import MetaLossTrainer, SearchError, SearchResult
 
@@ -69,6 +74,11 @@ class LossmetaCLI(LightningCLI):
         """Lightning's, and the search."""
         return {**LightningCLI.subcommands(), "search": {"model", "datamodule"}}
 
+    def instantiate_trainer(self, **arguments: Any) -> pl.Trainer:
+        """As Lightning does; a search makes many trainers and lets none advertise."""
+        with quiet_lightning() if self.subcommand == "search" else nullcontext():
+            return super().instantiate_trainer(**arguments)
+
     def before_search(self) -> None:
         """Choose the run's folder and have the resolved configuration written there."""
         config = self.config["search"]
@@ -90,6 +100,8 @@ class LossmetaCLI(LightningCLI):
     def after_search(self) -> None:
         """Say what was found and what to type next."""
         result = self.search_result
+        batches = len(self.datamodule.train_dataloader())
+        save_fit_config(result, self.config["search"], batches)
         best = result.directory / "best.json"
         console = Console(soft_wrap=True, highlight=False)
         score = result.artifact.provenance["monitor"]
@@ -108,6 +120,32 @@ def _default_directory(config: Namespace) -> Path:
     if config.config:
         name = Path(str(config.config[0])).stem
     return Path("runs") / f"{name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+
+
+def save_fit_config(result: SearchResult, config: Namespace, batches: int) -> None:
+    """Write ``fit.yaml``: the same module and data, trained with the learned loss."""
+    path = result.directory / "fit.yaml"
+    trainer = {
+        "accelerator": config.trainer.accelerator,
+        "precision": config.trainer.precision,
+        "max_epochs": math.ceil(config.steps / batches),
+        "callbacks": [
+            {
+                "class_path": "lightning_lossmeta.InjectLoss",
+                "init_args": {
+                    "path": str(result.directory / "best.json"),
+                    "learning_rate_factor": result.learning_rate_factor * config.learning_rate_factor,
+                },
+            }
+        ],
+    }
+    content = {
+        "seed_everything": config.seed_everything,
+        "trainer": trainer,
+        "model": _plain(config.model),
+        "data": _plain(config.data),
+    }
+    write_atomic(path, yaml.safe_dump(content, sort_keys=False))
 
 
 def _plain(config: Any) -> dict[str, Any]:
@@ -134,6 +172,7 @@ def _with_stored_config(arguments: list[str]) -> list[str]:
 
 def run(arguments: list[str]) -> int:
     """Run a Lightning subcommand, printing what a user got wrong without a traceback."""
+    warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         LossmetaCLI(

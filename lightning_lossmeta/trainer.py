@@ -61,6 +61,11 @@ class SearchResult:
     comparison: list[Row]
     seconds: float
 
+    @property
+    def learning_rate_factor(self) -> float:
+        """The best factor of the learned loss in the comparison; 1 if there was none."""
+        return self.comparison[0].factor if self.comparison else 1.0
+
 
 class MetaLossTrainer(pl.Trainer):
     """A Lightning ``Trainer`` with a further method, :meth:`search`, that learns a loss.
@@ -162,7 +167,7 @@ class MetaLossTrainer(pl.Trainer):
             _make_directory(search.directory)
         started = time.perf_counter()
         try:
-            self._run(search, evaluator, callbacks)
+            self._search_loop(search, evaluator, callbacks)
             seconds = time.perf_counter() - started
             artifact = _best(search)
             rows = final_comparison(search, artifact, evaluator, comparison) if comparison else []
@@ -173,7 +178,7 @@ class MetaLossTrainer(pl.Trainer):
         assert search.best is not None  # noqa: S101 - for the type checker: _best raises
         return SearchResult(search.directory, artifact, search.best, rows, seconds)
 
-    def _run(
+    def _search_loop(
         self, search: Search, evaluator: Evaluator, callbacks: list[MetaCallback]
     ) -> None:
         try:

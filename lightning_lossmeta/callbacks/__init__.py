@@ -7,6 +7,7 @@ from lightning_lossmeta.callbacks.fgsm import FGSMFitness
 from lightning_lossmeta.callbacks.history import SearchHistory
 from lightning_lossmeta.callbacks.inject import InjectLoss
 from lightning_lossmeta.callbacks.invariant import InvariantCheck
+from lightning_lossmeta.callbacks.learning_rate import LearningRateFactor
 from lightning_lossmeta.callbacks.normalisation import LossNormalisation
 from lightning_lossmeta.callbacks.progress import SearchProgress
 
@@ -15,6 +16,7 @@ __all__ = [
     "FGSMFitness",
     "InjectLoss",
     "InvariantCheck",
+    "LearningRateFactor",
     "LossNormalisation",
     "MetaCallback",
     "Search",

@@ -8,20 +8,26 @@ from typing import Any
 import pytorch_lightning as pl
 
 from lightning_lossmeta.artifacts import LearnedLoss
+from lightning_lossmeta.callbacks.learning_rate import LearningRateFactor
 
 
-class InjectLoss(pl.Callback):
+class InjectLoss(LearningRateFactor):
     """Swaps the ``loss_fn`` of a LightningModule for a learned loss while it is fitted.
 
     Args:
         path: The JSON file of a learned loss; read at once, so that a bad file fails early.
+        learning_rate_factor: Multiplies the module's learning rates, since losses differ in the
+            scale of their gradients.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ArtifactError: If the file is no learned loss.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], learning_rate_factor: float = 1.0
+    ) -> None:
+        super().__init__(learning_rate_factor)
         self.path = path
         self.loss = LearnedLoss(path)
         self._original: Any = None

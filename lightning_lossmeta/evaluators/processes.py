@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import copy
-import itertools
 import math
 import multiprocessing
 import multiprocessing.util
 import os
 import pickle
 import sys
-import weakref
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from multiprocessing.connection import wait
+from multiprocessing.context import BaseContext
 from typing import Any
-
-import pytorch_lightning as pl
 
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.evaluators.base import Evaluator
+from lightning_lossmeta.evaluators.parcels import Parcels
 from lightning_lossmeta.evaluators.worker import Setting, WorkerProcess, stop
 from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.task import Task
@@ -59,9 +55,9 @@ class ProcessEvaluator(Evaluator):
         self.processes = processes
         self.timeout = timeout
         self._workers: list[WorkerProcess] = []
-        self._parcels = _Parcels()
+        self._parcels = Parcels()
         self._false_starts = 0
-        # Before multiprocessing waits at exit for processes that are no daemons, and not in forks.
+        # Runs before multiprocessing waits, at exit, for what is no daemon; and not in forks.
         multiprocessing.util.Finalize(self, stop, args=(self._workers,), exitpriority=10)
 
     def __reduce__(self) -> tuple[type[ProcessEvaluator], tuple[int | None, float | None]]:
@@ -70,23 +66,26 @@ class ProcessEvaluator(Evaluator):
 
     def unsupported(self, family: LossFamily, tasks: Sequence[Task]) -> str | None:
         """What can't be sent to another process."""
-        for task in tasks:
-            try:
-                self._setting(family, task)
-            except Exception as error:  # noqa: BLE001 - pickling runs the user's classes
-                return (
-                    f"{task.name}: module, data, callbacks or family can't be sent to another "
-                    f"process ({error}). Define their classes and functions at the top level of a "
-                    "module (no lambdas), or use TrainerEvaluator."
-                )
-        return None
+        reasons = (self._unsendable(family, task) for task in tasks)
+        return next(filter(None, reasons), None)
 
     def close(self) -> None:
         """End the workers and forget what they were sent; the evaluator can be used again."""
         stop(self._workers)
         self._workers.clear()
-        self._parcels = _Parcels()
+        self._parcels = Parcels()
         self._false_starts = 0
+
+    def _unsendable(self, family: LossFamily, task: Task) -> str | None:
+        try:
+            self._setting(family, task)
+        except Exception as error:  # pickling runs whatever the user's classes define
+            return (
+                f"{task.name}: the module, data, callbacks or family can't be sent to another "
+                f"process ({error}). Define their classes and functions at the top level of a "
+                "module, with no lambdas, or use TrainerEvaluator."
+            )
+        return None
 
     def _setting(self, family: LossFamily, task: Task) -> Setting:
         module, data, own = map(self._parcels.number, (task.module, task.data, family))
@@ -96,52 +95,128 @@ class ProcessEvaluator(Evaluator):
     def _evaluate_task(
         self, candidates: list[Candidate], family: LossFamily, task: Task
     ) -> list[Evaluation]:
-        setting = self._setting(family, task)
-        if self._parcels.unprepared(setting.data):
-            task.data.prepare_data()  # downloads once, before the workers find its files
+        batch = _Batch(candidates)
         try:
-            return self._score(candidates, setting)
+            setting = self._setting(family, task)
+            self._parcels.prepare_data(task.data)
+            self._drop([w for w in self._workers if not w.process.is_alive()])
+            while batch.open:
+                self._start(min(batch.open, self.processes or _usable_cores()))
+                self._hand_out(batch, setting)
+                for worker in self._heard():
+                    self._take(worker, batch)
         except BaseException:
-            self.close()  # workers amid a candidate would answer the next call with it
+            self.close()  # a worker amid a candidate would answer the next call with it
             raise
+        return batch.evaluations()
 
-    def _score(self, candidates: list[Candidate], setting: Setting) -> list[Evaluation]:
-        queue = deque(range(len(candidates)))
-        deaths: Counter[int] = Counter()
-        found: dict[int, Evaluation] = {}
-        while len(found) < len(candidates):
-            self._start(len(candidates) - len(found))
-            for worker in self._workers:
-                if worker.awaited:
-                    continue
-                if worker.setting is not setting:
-                    worker.prepare(setting)
-                elif queue:
-                    worker.fit(queue[0], candidates[queue.popleft()])
-            for worker in self._heard():
-                index, seconds = worker.index, worker.seconds()
-                try:
-                    reply = worker.receive()
-                except EOFError:
-                    late = self._late(worker)
-                    code = self._discard(worker)
-                    if index is None:
-                        continue
-                    deaths[index] += 1
-                    if late:
-                        message = f"not done after {self.timeout} seconds"
-                    elif deaths[index] == MAX_DEATHS:
-                        message = f"its worker process ended twice, at last with exit code {code}"
-                    else:
-                        queue.appendleft(index)
-                        continue
-                    found[index] = Evaluation(
-                        candidates[index], status=Status.FAILED, seconds=seconds, message=message
-                    )
-                    continue
-                self._false_starts = 0
-                if isinstance(reply, str):
-                    raise RuntimeError(f"A worker process can't use the task: {reply}")
-                if index is not None and reply is not None:
-                    found[index] = reply
-        return [found[index] for index in range(len(candidates))]
+    def _start(self, count: int) -> None:
+        context = _context()
+        while len(self._workers) < count:
+            self._workers.append(WorkerProcess(context))
+
+    def _drop(self, workers: list[WorkerProcess]) -> list[int | None]:
+        self._workers[:] = [worker for worker in self._workers if worker not in workers]
+        return stop(workers)
+
+    def _hand_out(self, batch: _Batch, setting: Setting) -> None:
+        for worker in self._workers:
+            if worker.awaited:
+                continue
+            if worker.setting is not setting:
+                worker.prepare(setting)
+            elif batch.queue:
+                index = batch.queue.popleft()
+                worker.fit(index, batch.candidates[index])
+
+    def _heard(self) -> list[WorkerProcess]:
+        """Wait for workers that replied, ended or ran out of time."""
+        sources: dict[Any, WorkerProcess] = {}
+        for worker in self._workers:
+            sources[worker.connection] = sources[worker.process.sentinel] = worker
+        left = [self.timeout - w.seconds() for w in self._workers if self.timeout and w.training]
+        ready = wait(list(sources), max(0.0, min(left)) if left else None)
+        late = [worker for worker in self._workers if self._late(worker)]
+        return list(dict.fromkeys([*(sources[source] for source in ready), *late]))
+
+    def _late(self, worker: WorkerProcess) -> bool:
+        return self.timeout is not None and worker.training and worker.seconds() >= self.timeout
+
+    def _take(self, worker: WorkerProcess, batch: _Batch) -> None:
+        """Take a worker's reply, or its end."""
+        index, seconds = worker.index, worker.seconds()
+        try:
+            reply = worker.receive()
+        except EOFError:
+            late = self._late(worker)
+            (code,) = self._drop([worker])
+            if index is None:
+                self._count_false_start(code)
+            elif late:
+                batch.fail(index, seconds, f"training took longer than {self.timeout} seconds")
+            else:
+                batch.died(index, seconds, code)
+            return
+        self._false_starts = 0
+        if isinstance(reply, str):
+            raise RuntimeError(f"A worker process can't use the task: {reply}")
+        if index is not None and reply is not None:
+            batch.found[index] = reply
+
+    def _count_false_start(self, code: int | None) -> None:
+        self._false_starts += 1
+        if self._false_starts == MAX_FALSE_STARTS:
+            raise RuntimeError(
+                f"{MAX_FALSE_STARTS} worker processes in a row ended before their first candidate, "
+                f"the last with exit code {code}; what they wrote to stderr says why. A script "
+                'needs the guard `if __name__ == "__main__":`.'
+            )
+
+
+class _Batch:
+    """Candidates, and what is known of them so far."""
+
+    def __init__(self, candidates: list[Candidate]) -> None:
+        self.candidates = candidates
+        self.queue = deque(range(len(candidates)))
+        self.found: dict[int, Evaluation] = {}
+        self._deaths = [0] * len(candidates)
+
+    @property
+    def open(self) -> int:
+        """How many have no evaluation."""
+        return len(self.candidates) - len(self.found)
+
+    def evaluations(self) -> list[Evaluation]:
+        """One a candidate, in order."""
+        return [self.found[index] for index in range(len(self.candidates))]
+
+    def died(self, index: int, seconds: float, code: int | None) -> None:
+        """Queue a candidate again whose worker ended, or give it up."""
+        self._deaths[index] += 1
+        if self._deaths[index] < MAX_DEATHS:
+            self.queue.appendleft(index)
+        else:
+            reason = f"its worker process ended in training {MAX_DEATHS} times"
+            self.fail(index, seconds, f"{reason}, at last with exit code {code}")
+
+    def fail(self, index: int, seconds: float, message: str) -> None:
+        """Give a candidate up."""
+        self.found[index] = Evaluation(
+            self.candidates[index], status=Status.FAILED, seconds=seconds, message=message
+        )
+
+
+def _context() -> BaseContext:
+    """Fork workers from a server that has imported the package, and has no threads to lose."""
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([WorkerProcess.__module__])
+    return context
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

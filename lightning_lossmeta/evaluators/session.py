@@ -15,6 +15,7 @@ import torch
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
+from lightning_lossmeta.callbacks.learning_rate import LearningRateFactor
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluators.limit import limit_samples
 from lightning_lossmeta.evaluation import Curve, Evaluation, Status
@@ -40,7 +41,7 @@ def run_session(module: pl.LightningModule, task: Task) -> Recorder:
     recorder = Recorder(session)
     callbacks = [recorder, *copy.deepcopy(session.callbacks)]
     if session.learning_rate_factor != 1.0:
-        callbacks.append(_LearningRateFactor(session.learning_rate_factor))
+        callbacks.append(LearningRateFactor(session.learning_rate_factor))
     data = prepared_data(task)
     with isolate_rng(), quiet_lightning():
         torch.manual_seed(task.seed)
@@ -128,24 +129,6 @@ class Recorder(pl.Callback):
                 message="weights or fitness are no longer finite",
             )
         return Evaluation(candidate, fitness, Status.OK, metrics, curves, seconds)
-
-
-class _LearningRateFactor(pl.Callback):
-    """Scale what the module configured, before the first step."""
-
-    def __init__(self, factor: float) -> None:
-        self.factor = factor
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        for optimizer in trainer.optimizers:
-            for group in optimizer.param_groups:
-                for key in ("lr", "initial_lr", "max_lr", "min_lr"):
-                    if key in group:
-                        group[key] = group[key] * self.factor
-        for config in trainer.lr_scheduler_configs:
-            scheduler: Any = config.scheduler
-            if hasattr(scheduler, "base_lrs"):
-                scheduler.base_lrs = [rate * self.factor for rate in scheduler.base_lrs]
 
 
 def all_finite(module: nn.Module) -> bool:

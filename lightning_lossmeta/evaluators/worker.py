@@ -1,8 +1,8 @@
 """A worker process of :class:`ProcessEvaluator`, from both ends of its pipe.
 
-The worker sends a reply when it is up and after each message, and so asks for the next one. Messages
-and replies go as plain pickles: those of ``multiprocessing`` would pass tensors by file descriptors
-in shared memory, which are few and end with their owner.
+The worker sends a reply when it is up and after each message, and so asks for the next one. All go
+as plain pickles: those of ``multiprocessing`` would pass tensors by file descriptors in shared
+memory, which are few and end with their owner.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import torch
 
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation
-from lightning_lossmeta.evaluators.session import _prepared
+from lightning_lossmeta.evaluators.session import prepared_data
 from lightning_lossmeta.evaluators.trainer import fit_candidate
 from lightning_lossmeta.task import Task
 
@@ -101,6 +101,11 @@ class WorkerProcess:
         self.awaited, self.index = False, None
         return reply
 
+    @property
+    def training(self) -> bool:
+        """Whether it is amid a candidate."""
+        return self.index is not None
+
     def seconds(self) -> float:
         """Wall time since the last message to the worker."""
         return time.perf_counter() - self._since
@@ -112,7 +117,7 @@ class WorkerProcess:
             self.connection.send_bytes(pickle.dumps(message))
 
 
-def stop(workers: Iterable[WorkerProcess]) -> list[int]:
+def stop(workers: Iterable[WorkerProcess]) -> list[int | None]:
     """End processes: idle ones by closing their pipe, others by force; returns their exit codes."""
     stopped = list(workers)
     for worker in stopped:
@@ -170,10 +175,10 @@ class _Bench:
             self._family = things[setting.family]
             self._task = Task(things[setting.module], things[setting.data], session, seed, name)
             self._fresh = self._task.fresh_module()
-        except Exception as error:  # noqa: BLE001 - anything the user's classes raise
+        except Exception as error:  # whatever the user's classes raise
             return f"{type(error).__name__}: {error}"
         with contextlib.suppress(Exception):  # the fits meet it again and report it
-            _prepared(self._task)
+            prepared_data(self._task)
         return None
 
     def fit(self, candidate: Candidate) -> Evaluation:

@@ -71,11 +71,8 @@ class CrossEntropy(ClassificationLoss):
 
         L = -sum_k y_k log h_k
 
-    Args:
-        weight: As in :class:`~lightning_lossmeta.losses.classification.ClassificationLoss`.
-        ignore_index: As there.
-        reduction: As there.
-        validate_args: As there.
+    The arguments are those of
+    :class:`~lightning_lossmeta.losses.classification.ClassificationLoss`.
 
     >>> import torch
     >>> CrossEntropy()(torch.zeros(1, 4), torch.tensor([0]))
@@ -96,10 +93,9 @@ class LabelSmoothing(ClassificationLoss):
 
     Args:
         xi: How much of the target is spread over all classes, 0 to 1.
-        weight: As in :class:`~lightning_lossmeta.losses.classification.ClassificationLoss`.
-        ignore_index: As there.
-        reduction: As there.
-        validate_args: As there.
+
+    The further arguments are those of
+    :class:`~lightning_lossmeta.losses.classification.ClassificationLoss`.
 
     Raises:
         ValueError: If ``xi`` lies outside its interval.

@@ -12,7 +12,17 @@ def _squared(h: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
     return times_weight((h - soft_target(h, target)).square().mean(dim=1), target, weight)
 
 
-def _absolute(h: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+def absolute_error(h: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+    """Sum_k |h_k - y_k| of each sample, weighted.
+
+    Args:
+        h: Probabilities ``(B, n, ...)``.
+        target: Class indices ``(B, ...)`` or probabilities ``(B, n, ...)``.
+        weight: One number a class.
+
+    Returns:
+        ``(B, ...)``.
+    """
     return times_weight((h - soft_target(h, target)).abs().sum(dim=1), target, weight)
 
 
@@ -21,7 +31,7 @@ def _squared_of_log(log_h: Tensor, target: Tensor, weight: Tensor | None) -> Ten
 
 
 def _absolute_of_log(log_h: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
-    return _absolute(log_h.exp(), target, weight)
+    return absolute_error(log_h.exp(), target, weight)
 
 
 def mean_squared_error(
@@ -69,11 +79,8 @@ class MeanSquaredError(ClassificationLoss):
 
         L = mean_k (h_k - y_k)^2
 
-    Args:
-        weight: As in :class:`~lightning_lossmeta.losses.classification.ClassificationLoss`.
-        ignore_index: As there.
-        reduction: As there.
-        validate_args: As there.
+    The arguments are those of
+    :class:`~lightning_lossmeta.losses.classification.ClassificationLoss`.
 
     >>> import torch
     >>> MeanSquaredError()(torch.zeros(1, 2), torch.tensor([0]))
@@ -96,11 +103,8 @@ class MeanAbsoluteError(ClassificationLoss):
 
         L = sum_k |h_k - y_k|,   2 (1 - p) for a class index
 
-    Args:
-        weight: As in :class:`~lightning_lossmeta.losses.classification.ClassificationLoss`.
-        ignore_index: As there.
-        reduction: As there.
-        validate_args: As there.
+    The arguments are those of
+    :class:`~lightning_lossmeta.losses.classification.ClassificationLoss`.
 
     Source: Ghosh et al. (2017).
 
@@ -115,4 +119,4 @@ class MeanAbsoluteError(ClassificationLoss):
 
     def from_probabilities(self, h: Tensor, target: Tensor) -> Tensor:
         """Sum_k |h_k - y_k| at any h, corners of the simplex included."""
-        return _absolute(h, target, self.weight_as(h))
+        return absolute_error(h, target, self.weight_as(h))

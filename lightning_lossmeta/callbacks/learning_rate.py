@@ -1,0 +1,39 @@
+"""Another learning rate than a module configures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+
+
+class LearningRateFactor(pl.Callback):
+    """Multiplies every learning rate that a module configures, its schedule included.
+
+    Losses differ in the scale of their gradients, so each wants a learning rate of its own.
+
+    Args:
+        factor: Positive.
+
+    Raises:
+        ValueError: If ``factor`` is not positive.
+    """
+
+    def __init__(self, factor: float) -> None:
+        if not factor > 0:
+            raise ValueError(f"Expected argument `factor` to be positive, got {factor!r}.")
+        self.factor = factor
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Scale before the first step; a fit resumed from a checkpoint is scaled already."""
+        if trainer.ckpt_path is not None:
+            return
+        for optimizer in trainer.optimizers:
+            for group in optimizer.param_groups:
+                for key in ("lr", "initial_lr", "max_lr", "min_lr"):
+                    if key in group:
+                        group[key] = group[key] * self.factor
+        for config in trainer.lr_scheduler_configs:
+            scheduler: Any = config.scheduler
+            if hasattr(scheduler, "base_lrs"):
+                scheduler.base_lrs = [rate * self.factor for rate in scheduler.base_lrs]
