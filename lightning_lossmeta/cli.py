@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import signal
 import sys
 import warnings
@@ -60,8 +61,9 @@ class HintingParser(LightningArgumentParser):
     """A parser whose errors name the nearest option or class."""
 
     def error(self, message: str, ex: Exception | None = None) -> Any:
-        """Report a bad argument."""
-        return super().error(with_hint(message, self), ex)
+        """Report a bad argument, without the usage of a hundred options."""
+        print(f"lossmeta: {with_hint(message, self)}", file=sys.stderr)
+        sys.exit(2)
 
 
 class LossmetaCLI(LightningCLI):
@@ -188,13 +190,19 @@ def run(arguments: list[str]) -> int:
         print(f"\n{stop or 'Interrupted.'}", file=sys.stderr)
         return 130
     except (ValueError, TypeError, OSError, SearchError) as error:
-        if not _ours(error):
+        complaint = _complaint(error)
+        if complaint is None:
             raise
-        print(f"lossmeta: {error}", file=sys.stderr)
+        print(f"lossmeta: {complaint}", file=sys.stderr)
         return 2
     return 0
 
 
-def _ours(error: Exception) -> bool:
-    """Whether this package raised it for something that the user can put right."""
-    return isinstance(error, SearchError) or str(error).lower().startswith(("expected", "'"))
+def _complaint(error: Exception) -> str | None:
+    """What the user can put right, as this package says it; ``None`` for any other error."""
+    text = str(error)
+    if isinstance(error, SearchError) or text.startswith(("Expected", "'")):
+        return text
+    # The parser wraps what a constructor says among what else it tried.
+    said = re.findall(r"Expected (?:argument )?`.*", text)
+    return "\n".join(dict.fromkeys(said)) or None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 from collections.abc import Iterable
 
 import pytorch_lightning as pl
@@ -33,24 +34,27 @@ def with_hint(message: str, parser: ArgumentParser) -> str:
         message: What the parser says.
         parser: Whose options are known.
     """
-    for quoted in re.findall(r"['\"`]([\w.\-]+)['\"`]|(--[\w.\-]+)|:\s+([\w.]+)", message):
-        word = next(filter(None, quoted))
-        name = word.lstrip("-").rsplit(".", 1)[-1]
-        near = difflib.get_close_matches(name, _known(parser), n=1, cutoff=0.75)
-        if near and near[0] != name:
-            return f"{message}\nDid you mean '{near[0]}'?"
+    if "Did you mean" in message:
+        return message
+    if found := re.search(r"arguments: --([\w.]+)", message):
+        return message + _nearest(found[1], {action.dest for action in parser._actions})
+    if found := re.search(r"Given value: ([\w.]+)\s*$", message):
+        return message + _nearest(found[1].rpartition(".")[2], _classes(found[1]))
     return message
 
 
-def _known(parser: ArgumentParser) -> set[str]:
-    options = {action.dest.rsplit(".", 1)[-1] for action in parser._actions}
-    ours = {
-        cls.__name__
-        for root in _ROOTS
-        for cls in _subclasses(root)
-        if cls.__module__.startswith("lightning_lossmeta")
-    }
-    return options | ours
+def _nearest(word: str, known: set[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.7)
+    return f"\nDid you mean '{near[0]}'?" if near else ""
+
+
+def _classes(path: str) -> set[str]:
+    """Classes in the module that a path names, where it was imported; else this package's."""
+    module = sys.modules.get(path.rpartition(".")[0])
+    if module is not None:
+        return {name for name, value in vars(module).items() if isinstance(value, type)}
+    subclasses = (cls for root in _ROOTS for cls in _subclasses(root))
+    return {cls.__name__ for cls in subclasses if cls.__module__.startswith("lightning_lossmeta")}
 
 
 def _subclasses(cls: type) -> Iterable[type]:

@@ -1,7 +1,56 @@
 """Hand-made losses and the contract that all losses keep."""
 
-from lightning_lossmeta.losses.base import LossFunction, Reduction, soft_target
-from lightning_lossmeta.losses.cross_entropy import CrossEntropy
-from lightning_lossmeta.losses.distance import MeanSquaredError
+from lightning_lossmeta.losses import functional
+from lightning_lossmeta.losses.active_passive import NCEAndMAE, NCEAndRCE, NormalizedCrossEntropy
+from lightning_lossmeta.losses.base import ExactBuffers, LossFunction, Reduction, soft_target
+from lightning_lossmeta.losses.bootstrap import BootstrapHard, BootstrapSoft
+from lightning_lossmeta.losses.classification import ClassificationLoss
+from lightning_lossmeta.losses.cross_entropy import CrossEntropy, LabelSmoothing
+from lightning_lossmeta.losses.distance import MeanAbsoluteError, MeanSquaredError
+from lightning_lossmeta.losses.focal import Focal, Poly1
+from lightning_lossmeta.losses.forward_correction import ForwardCorrection
+from lightning_lossmeta.losses.generalized import (
+    GeneralizedCrossEntropy,
+    TruncatedGeneralizedCrossEntropy,
+)
+from lightning_lossmeta.losses.regression import (
+    RegressionAbsoluteError,
+    RegressionHuber,
+    RegressionLoss,
+    RegressionSquaredError,
+)
+from lightning_lossmeta.losses.searched import AbsoluteCrossEntropy, Baikal
+from lightning_lossmeta.losses.sparse import FocalSparseLabelSmoothing, SparseLabelSmoothing
+from lightning_lossmeta.losses.symmetric import SymmetricCrossEntropy
 
-__all__ = ["CrossEntropy", "LossFunction", "MeanSquaredError", "Reduction", "soft_target"]
+__all__ = [
+    "AbsoluteCrossEntropy",
+    "Baikal",
+    "BootstrapHard",
+    "BootstrapSoft",
+    "ClassificationLoss",
+    "CrossEntropy",
+    "ExactBuffers",
+    "Focal",
+    "FocalSparseLabelSmoothing",
+    "ForwardCorrection",
+    "GeneralizedCrossEntropy",
+    "LabelSmoothing",
+    "LossFunction",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "NCEAndMAE",
+    "NCEAndRCE",
+    "NormalizedCrossEntropy",
+    "Poly1",
+    "Reduction",
+    "RegressionAbsoluteError",
+    "RegressionHuber",
+    "RegressionLoss",
+    "RegressionSquaredError",
+    "SparseLabelSmoothing",
+    "SymmetricCrossEntropy",
+    "TruncatedGeneralizedCrossEntropy",
+    "functional",
+    "soft_target",
+]

@@ -17,7 +17,7 @@ from lightning_lossmeta.losses.classification import (
     times_weight,
 )
 from lightning_lossmeta.losses.distance import absolute_error
-from lightning_lossmeta.losses.generalized import reverse_cross_entropy
+from lightning_lossmeta.losses.symmetric import reverse_cross_entropy
 
 
 def _normalized_cross_entropy(log_h: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:

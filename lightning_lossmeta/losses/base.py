@@ -9,6 +9,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from lightning_lossmeta.losses.checks import check_not_empty
+
 Reduction = Literal["mean", "sum", "none"]
 
 
@@ -80,7 +82,12 @@ class LossFunction(ExactBuffers, ABC):
         return self.per_sample(h.log(), target)
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
-        """Reduce :meth:`per_sample`; half precision is computed in float32, also under autocast."""
+        """Reduce :meth:`per_sample`; half precision is computed in float32, also under autocast.
+
+        Raises:
+            ValueError: If the batch is empty.
+        """
+        check_not_empty(output)
         with torch.autocast(device_type=output.device.type, enabled=False):
             if output.dtype in (torch.float16, torch.bfloat16):
                 output = output.float()

@@ -32,10 +32,26 @@ def check_interval(name: str, value: float, low: float, high: float, closed: str
     )
     if not inside or not math.isfinite(value):
         raise ValueError(
-            f"Expected argument `{name}` to be a number in {closed[0]}{low:g}, {high:g}{closed[1]}, "
-            f"got {value!r}."
+            f"Expected argument `{name}` to be a number in "
+            f"{closed[0]}{low:g}, {high:g}{closed[1]}, got {value!r}."
         )
     return value
+
+
+def check_not_empty(output: Tensor) -> None:
+    """Refuse an empty batch, whose mean is no number.
+
+    Args:
+        output: ``(B, ...)``.
+
+    Raises:
+        ValueError: If it has no entries.
+    """
+    if output.numel() == 0:
+        raise ValueError(
+            "Expected argument `output` to hold at least one sample, got an empty batch of shape "
+            f"{tuple(output.shape)}."
+        )
 
 
 def check_shapes(output: Tensor, target: Tensor, weight: Tensor | None) -> None:
@@ -59,11 +75,7 @@ def check_shapes(output: Tensor, target: Tensor, weight: Tensor | None) -> None:
             "Expected argument `output` to hold logits of shape (batch, classes, ...) with at "
             f"least 2 classes, got shape {tuple(output.shape)}."
         )
-    if output.numel() == 0:
-        raise ValueError(
-            "Expected argument `output` to hold at least one sample, got an empty batch of shape "
-            f"{tuple(output.shape)}."
-        )
+    check_not_empty(output)
     indices = output.shape[:1] + output.shape[2:]
     soft = target.is_floating_point()
     if target.shape != (output.shape if soft else indices):

@@ -118,7 +118,7 @@ class AbsoluteCrossEntropy(ClassificationLoss):
     Raises:
         ValueError: If a parameter is not positive.
 
-    Source: Raymond et al. (2024), equation 23.
+    Source: Raymond et al. (2024), equation 19.
     """
 
     def __init__(

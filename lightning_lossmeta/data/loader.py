@@ -1,0 +1,97 @@
+"""Batches out of tensors in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+Batch = tuple[Tensor, Tensor]
+
+
+class BatchLoader:
+    """Yields batches of two tensors by index: for small data cheaper than a ``DataLoader``.
+
+    Each epoch draws one number from PyTorch's global generator, as ``DataLoader`` does, and its
+    permutation from that: a seed set before a fit fixes its batches.
+
+    Args:
+        inputs: (N, ...).
+        targets: (N, ...).
+        batch_size: Samples a batch.
+        shuffle: Whether each epoch has an order of its own.
+        drop_last: Whether to leave out an incomplete batch.
+
+    Raises:
+        ValueError: If the tensors differ in length, are empty, or ``batch_size`` is below 1.
+
+    >>> [len(x) for x, y in BatchLoader(torch.zeros(5, 2), torch.zeros(5), batch_size=2)]
+    [2, 2, 1]
+    """
+
+    def __init__(
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        batch_size: int,
+        shuffle: bool = False,
+        drop_last: bool = False,
+    ) -> None:
+        if len(inputs) != len(targets) or not len(inputs):
+            raise ValueError(
+                "Expected `inputs` and `targets` to hold the same number of samples, at least one, "
+                f"got {len(inputs)} and {len(targets)}."
+            )
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+            raise ValueError(
+                f"Expected argument `batch_size` to be an integer of at least 1, got {batch_size!r}."
+            )
+        self.inputs = inputs
+        self.targets = targets
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.drop_last = drop_last and len(inputs) >= batch_size
+
+    def __len__(self) -> int:
+        whole, rest = divmod(len(self.inputs), self.batch_size)
+        return whole + bool(rest and not self.drop_last)
+
+    def __iter__(self) -> Iterator[Batch]:
+        inputs, targets = self.inputs, self.targets
+        if self.shuffle:
+            seed = int(torch.empty((), dtype=torch.int64).random_())
+            generator = torch.Generator().manual_seed(seed)
+            order = torch.randperm(len(inputs), generator=generator).to(inputs.device)
+        for index in range(len(self)):
+            part = slice(index * self.batch_size, (index + 1) * self.batch_size)
+            if self.shuffle:
+                chosen = order[part]
+                yield inputs.index_select(0, chosen), targets.index_select(0, chosen)
+            else:
+                yield inputs[part], targets[part]
+
+    def subset(self, count: int, seed: int) -> BatchLoader:
+        """A loader over ``count`` samples, chosen by the seed, as many of each class as can be.
+
+        Args:
+            count: How many; all if there are fewer.
+            seed: Chooses them.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        order = torch.randperm(len(self.targets), generator=generator).to(self.targets.device)
+        if not self.targets.is_floating_point() and self.targets.dim() == 1:
+            order = order[_rank_within_class(self.targets[order]).argsort(stable=True)]
+        chosen = order[:count]
+        return BatchLoader(
+            self.inputs[chosen], self.targets[chosen], self.batch_size, self.shuffle, self.drop_last
+        )
+
+
+def _rank_within_class(targets: Tensor) -> Tensor:
+    """For each sample how many of its class stand before it."""
+    ranks = torch.zeros_like(targets)
+    for label in targets.unique():
+        members = targets == label
+        ranks[members] = torch.arange(int(members.sum()), device=targets.device)
+    return ranks
