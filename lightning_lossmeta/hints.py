@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import re
 import sys
 from collections.abc import Iterable
@@ -38,6 +39,8 @@ def with_hint(message: str, parser: ArgumentParser) -> str:
         return message
     if found := re.search(r"arguments: --([\w.]+)", message):
         return message + _nearest(found[1], {action.dest for action in parser._actions})
+    if found := re.search(r"Option '(\w+)' is not accepted", message):
+        return message + _nearest(found[1], _arguments())
     if found := re.search(r"Given value: ([\w.]+)\s*$", message):
         return message + _nearest(found[1].rpartition(".")[2], _classes(found[1]))
     return message
@@ -53,8 +56,17 @@ def _classes(path: str) -> set[str]:
     module = sys.modules.get(path.rpartition(".")[0])
     if module is not None:
         return {name for name, value in vars(module).items() if isinstance(value, type)}
+    return {cls.__name__ for cls in _ours()}
+
+
+def _arguments() -> set[str]:
+    """What the constructors of this package's classes take."""
+    return {name for cls in _ours() for name in inspect.signature(cls).parameters}
+
+
+def _ours() -> set[type]:
     subclasses = (cls for root in _ROOTS for cls in _subclasses(root))
-    return {cls.__name__ for cls in subclasses if cls.__module__.startswith("lightning_lossmeta")}
+    return {cls for cls in subclasses if cls.__module__.startswith("lightning_lossmeta")}
 
 
 def _subclasses(cls: type) -> Iterable[type]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -12,17 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from lightning_lossmeta.artifacts.files import write_atomic
+from lightning_lossmeta.artifacts.reading import (
+    ArtifactError,
+    expect_keys,
+    expect_mapping,
+    expect_number,
+    expect_numbers,
+    parse,
+    read_text,
+    shown,
+)
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.families import LossFamily, Normalisation, NormalisedFamily, NormalisedLoss
 from lightning_lossmeta.losses.base import LossFunction, Reduction
 
 FORMAT = "lightning_lossmeta/loss"
 VERSION = 1
-MAX_BYTES = 16 * 2**20
-
-
-class ArtifactError(ValueError):
-    """A file is not a learned loss that this version can read; says what is wrong with it."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,14 @@ class Artifact:
         normalisation: The affine map applied after the family's loss.
         reduction: Over the samples of a batch.
         provenance: Data, architectures, budget, seeds, fitness, versions: plain JSON values.
+
+    Raises:
+        ValueError: If the family can't be stored, or ``reduction`` is not known.
+
+    >>> from lightning_lossmeta.families import TaylorFamily
+    >>> family = TaylorFamily(order=3, start="mse")
+    >>> Artifact(family, Candidate(None, family.space.start)).formula()
+    'mean_k[ (h)^2 - 2 (h) (y) ]'
     """
 
     family: LossFamily
@@ -43,16 +55,26 @@ class Artifact:
     reduction: Reduction = "mean"
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if not self.family.storable:
+            raise ValueError(
+                f"Expected argument `family` to be storable, got {type(self.family).__name__}."
+            )
+        if self.reduction not in ("mean", "sum", "none"):
+            raise ValueError(
+                "Expected argument `reduction` to be 'mean', 'sum' or 'none', got "
+                f"{self.reduction!r}."
+            )
+
     @classmethod
     def of(
         cls, family: LossFamily, candidate: Candidate, provenance: Mapping[str, Any] | None = None
     ) -> Artifact:
         """The artefact of a family's candidate."""
-        normalisation = None
-        if isinstance(family, NormalisedFamily):
-            family, outer = family.family, family
-            normalisation = outer.normalisation(family.build(candidate))
-        return cls(family, candidate, normalisation, provenance=provenance or {})
+        if not isinstance(family, NormalisedFamily):
+            return cls(family, candidate, provenance=provenance or {})
+        normalisation = family.normalisation(family.family.build(candidate))
+        return cls(family.family, candidate, normalisation, provenance=provenance or {})
 
     def build(self) -> LossFunction:
         """The loss."""
@@ -65,9 +87,7 @@ class Artifact:
     def formula(self) -> str:
         """The loss as one line of mathematics."""
         text = self.family.formula(self.candidate)
-        if self.normalisation is None:
-            return text
-        return f"{self.normalisation.scale:.4g} * ( {text} - {self.normalisation.offset:.4g} )"
+        return text if self.normalisation is None else self.normalisation.formula(text)
 
     def to_json(self) -> str:
         """The file's text; floats are written so that they come back to the last bit."""
@@ -100,19 +120,12 @@ class Artifact:
         """
         file = Path(path)
         if not file.is_file():
-            raise FileNotFoundError(f"Expected a learned loss (a JSON file) at '{file}', found none.")
-        size = file.stat().st_size
-        if size > MAX_BYTES:
-            raise ArtifactError(
-                f"'{file}': expected a learned loss of at most {MAX_BYTES // 2**20} MiB, got "
-                f"{size / 2**20:.1f} MiB."
+            found = "a folder" if file.is_dir() else "none"
+            raise FileNotFoundError(
+                f"Expected a learned loss (a JSON file) at '{file}', found {found}."
             )
         try:
-            return cls.from_json(file.read_bytes().decode("utf-8"))
-        except UnicodeDecodeError:
-            raise ArtifactError(
-                f"'{file}': expected JSON text, got {_looks_like(file)}."
-            ) from None
+            return cls.from_json(read_text(file))
         except ArtifactError as error:
             raise ArtifactError(f"'{file}': {error}") from None
 
@@ -123,140 +136,82 @@ class Artifact:
         Raises:
             ArtifactError: If it is none of this version, or damaged.
         """
-        content = _parse(text)
+        content = parse(text)
         if content.get("format") != FORMAT:
+            got = f"format {shown(content['format'])}" if "format" in content else "one without"
             raise ArtifactError(
-                f"expected a learned loss with format '{FORMAT}', got a JSON object with the keys "
-                f"{sorted(content)[:8]}."
+                f"expected a learned loss, a JSON object with format '{FORMAT}', got {got}."
             )
-        if content.get("version") != VERSION:
+        if content.get("version", VERSION) != VERSION:
             raise ArtifactError(
-                f"expected version {VERSION}, got {content.get('version')!r}: it was written by "
+                f"expected version {VERSION}, got {shown(content['version'])}: it was written by "
                 "another release of lightning_lossmeta; install that one to read it."
             )
-        _keys(
-            "the file",
-            content,
-            {"format", "version", "family", "candidate", "normalisation", "reduction"},
-            {"formula", "provenance"},
-        )
+        needed = {"format", "version", "family", "candidate", "normalisation", "reduction"}
+        expect_keys("the file", content, needed, frozenset({"formula", "provenance"}))
         family = _family(content["family"])
-        _keys("candidate", content["candidate"], {"structure", "theta"})
-        structure = content["candidate"]["structure"]
-        if not (structure is None or isinstance(structure, str)):
-            raise ArtifactError(f"expected `structure` to be text or null, got {structure!r}.")
-        theta = tuple(_number("theta", value) for value in _list(content["candidate"]["theta"]))
-        artifact = cls(
-            family,
-            Candidate(structure, theta),
-            _normalisation(content["normalisation"]),
-            content["reduction"],
-            _mapping("provenance", content.get("provenance", {})),
-        )
+        candidate = _candidate(content["candidate"])
+        normalisation = _normalisation(content["normalisation"])
+        provenance = expect_mapping("`provenance`", content.get("provenance", {}))
         try:
+            artifact = cls(family, candidate, normalisation, content["reduction"], provenance)
             artifact.build()
-            if artifact.reduction not in ("mean", "sum", "none"):
-                raise ValueError(f"Expected a known `reduction`, got {artifact.reduction!r}.")
-        except (ValueError, TypeError) as error:
+        except _MISUSE as error:
             raise ArtifactError(f"its parameters make no loss. {error}") from None
         return artifact
 
 
-def _parse(text: str) -> dict[str, Any]:
-    def refuse(name: str) -> None:
-        raise ArtifactError(f"expected finite numbers, got {name}.")
-
-    try:
-        content = json.loads(text, parse_constant=refuse)
-    except RecursionError:
-        raise ArtifactError("expected a flat JSON object, got one that is nested too deeply.") from None
-    except json.JSONDecodeError as error:
-        what = "ends early: it is truncated" if error.pos >= len(text.rstrip()) else "is not JSON"
-        raise ArtifactError(
-            f"expected a JSON object, got text that {what} (line {error.lineno}, column "
-            f"{error.colno}: {error.msg})."
-        ) from None
-    except ValueError as error:
-        if isinstance(error, ArtifactError):
-            raise
-        raise ArtifactError(f"expected JSON, got a number that can't be read ({error}).") from None
-    return _mapping("the file", content)
+# What a constructor may raise when it gets values that nobody meant for it.
+_MISUSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 def _family(content: Any) -> LossFamily:
-    _keys("family", content, {"name", "settings"})
-    known = {cls.name: cls for cls in _subclasses(LossFamily) if cls is not NormalisedFamily}
-    name, settings = content["name"], _mapping("settings", content["settings"])
+    mapping = expect_keys("`family`", content, {"name", "settings"})
+    known = _known_families()
+    name = mapping["name"]
     if not isinstance(name, str) or name not in known:
-        raise ArtifactError(f"expected a family out of {sorted(known)}, got {name!r}.")
+        raise ArtifactError(
+            f"expected a family out of {sorted(known)}, got {shown(name)}; one of your own must be "
+            "imported first."
+        )
     cls = known[name]
-    allowed = set(inspect.signature(cls).parameters)
-    _keys(f"settings of family '{name}'", settings, set(), allowed)
+    where = f"`settings` of family '{name}'"
+    settings = expect_keys(where, mapping["settings"], set(inspect.signature(cls).parameters))
     try:
         return cls(**settings)
-    except (ValueError, TypeError) as error:
+    except _MISUSE as error:
         raise ArtifactError(f"its family '{name}' can't be made. {error}") from None
 
 
-def _subclasses(cls: type[LossFamily]) -> list[type[LossFamily]]:
-    """The families of this package, however deep; not those that a caller's code defines."""
-    found = [sub for child in cls.__subclasses__() for sub in (child, *_subclasses(child))]
-    return [sub for sub in found if hasattr(sub, "name") and not inspect.isabstract(sub)]
+def _known_families() -> dict[str, type[LossFamily]]:
+    """The storable families that are defined by now; of one name the first."""
+    found: dict[str, type[LossFamily]] = {}
+    for cls in _subclasses(LossFamily):
+        if "name" in vars(cls) and cls.storable and not inspect.isabstract(cls):
+            found.setdefault(cls.name, cls)
+    return found
+
+
+def _subclasses(cls: type[Any]) -> list[type[Any]]:
+    return [sub for child in cls.__subclasses__() for sub in (child, *_subclasses(child))]
+
+
+def _candidate(content: Any) -> Candidate:
+    mapping = expect_keys("`candidate`", content, {"structure", "theta"})
+    structure = mapping["structure"]
+    if not (structure is None or isinstance(structure, str)):
+        raise ArtifactError(f"expected `structure` to be text or null, got {shown(structure)}.")
+    return Candidate(structure, expect_numbers("`theta`", mapping["theta"]))
 
 
 def _normalisation(content: Any) -> Normalisation | None:
     if content is None:
         return None
-    _keys("normalisation", content, {"scale", "offset", "eta", "num_classes"})
-    values = {key: _number(key, value) for key, value in content.items()}
-    if values["scale"] <= 0:
-        raise ArtifactError(f"expected `scale` to be positive, got {values['scale']}.")
-    return Normalisation(
-        values["scale"], values["offset"], values["eta"], int(values["num_classes"])
+    mapping = expect_keys("`normalisation`", content, {"scale", "offset", "eta", "num_classes"})
+    scale, offset, eta = (
+        expect_number(f"`{key}`", mapping[key]) for key in ("scale", "offset", "eta")
     )
-
-
-def _keys(where: str, content: Any, needed: set[str], optional: set[str] = frozenset()) -> None:  # type: ignore[assignment]
-    _mapping(where, content)
-    if missing := needed - set(content):
-        raise ArtifactError(f"expected {where} to have {sorted(missing)}, which it lacks.")
-    if extra := set(content) - needed - optional:
-        raise ArtifactError(f"expected no further keys in {where}, got {sorted(extra)[:8]}.")
-
-
-def _mapping(where: str, content: Any) -> dict[str, Any]:
-    if not isinstance(content, dict):
-        raise ArtifactError(f"expected {where} to be a JSON object, got {type(content).__name__}.")
-    return content
-
-
-def _list(content: Any) -> list[Any]:
-    if not isinstance(content, list):
-        raise ArtifactError(f"expected `theta` to be a list, got {type(content).__name__}.")
-    return content
-
-
-def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ArtifactError(f"expected `{name}` to hold numbers, got {value!r:.60}.")
     try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
-        raise ArtifactError(f"expected `{name}` to be finite, got {value!r:.60}.")
-    return number
-
-
-def _looks_like(file: Path) -> str:
-    with file.open("rb") as stream:
-        head = stream.read(8)
-    kinds = {
-        b"PK\x03\x04": "what looks like a zip archive or a PyTorch checkpoint",
-        b"\x89PNG": "what looks like a PNG picture",
-        b"\x80": "what looks like a pickle",
-    }
-    for magic, kind in kinds.items():
-        if head.startswith(magic):
-            return kind
-    return "a binary file"
+        return Normalisation(scale, offset, eta, mapping["num_classes"])
+    except ValueError as error:
+        raise ArtifactError(f"its normalisation can't be made. {error}") from None

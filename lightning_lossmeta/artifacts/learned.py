@@ -25,9 +25,7 @@ class LearnedLoss(LossFunction):
         ArtifactError: If the file is no learned loss.
     """
 
-    def __init__(
-        self, path: str | os.PathLike[str], reduction: Reduction | None = None
-    ) -> None:
+    def __init__(self, path: str | os.PathLike[str], reduction: Reduction | None = None) -> None:
         artifact = Artifact.load(path)
         super().__init__(artifact.reduction if reduction is None else reduction)
         self.artifact = artifact
@@ -36,6 +34,10 @@ class LearnedLoss(LossFunction):
     def per_sample(self, output: Tensor, target: Tensor) -> Tensor:
         """Loss of each sample, (B, n, ...) -> (B, ...)."""
         return self.loss.per_sample(output, target)
+
+    def from_probabilities(self, h: Tensor, target: Tensor) -> Tensor:
+        """The loss's own extension to any h (B, n, ...)."""
+        return self.loss.from_probabilities(h, target)
 
     def extra_repr(self) -> str:
         """The formula, for ``print``."""

@@ -32,7 +32,7 @@ class Comparison:
 
     seeds: int = 5
     tuning_seeds: int = 3
-    learning_rate_factors: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+    learning_rate_factors: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
     steps: int | None = None
 
     def __post_init__(self) -> None:

@@ -22,6 +22,7 @@ class NamedLosses(LossFamily):
     """
 
     name = "named"
+    storable = False
 
     def __init__(self, losses: Mapping[str, LossFunction]) -> None:
         if not losses:
@@ -51,5 +52,5 @@ class NamedLosses(LossFamily):
         return str(candidate.structure)
 
     def settings(self) -> dict[str, Any]:
-        """The names."""
-        return {"losses": sorted(self.losses)}
+        """Names and what the losses print."""
+        return {"losses": {name: repr(loss) for name, loss in self.losses.items()}}

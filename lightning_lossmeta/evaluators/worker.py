@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import torch
@@ -64,7 +65,8 @@ class WorkerProcess:
     def __init__(self, context: BaseContext) -> None:
         self.connection, theirs = context.Pipe()
         # No daemon: a data loader in the worker may need processes of its own.
-        self.process = context.Process(target=work, args=(theirs,), daemon=False)  # type: ignore[attr-defined]
+        method = multiprocessing.get_start_method(allow_none=True)
+        self.process = context.Process(target=work, args=(theirs, method), daemon=False)  # type: ignore[attr-defined]
         self.process.start()
         theirs.close()
         self.awaited = True
@@ -123,21 +125,32 @@ def stop(workers: Iterable[WorkerProcess]) -> list[int | None]:
     for worker in stopped:
         worker.connection.close()
         if worker.awaited:
-            worker.process.kill()  # Lightning defers the gentler signals to the end of a batch
+            _kill(worker.process)
     codes = []
     for worker in stopped:
         worker.process.join(STOP_SECONDS)
-        if worker.process.is_alive():
-            worker.process.kill()
-            worker.process.join()
+        _kill(worker.process)
+        worker.process.join()
         codes.append(worker.process.exitcode)
         worker.process.close()
     return codes
 
 
-def work(connection: Connection) -> None:
+def _kill(process: BaseProcess) -> None:
+    """Kill a worker and what it has started; Lightning would defer gentler signals."""
+    if hasattr(os, "killpg") and process.pid is not None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+
+
+def work(connection: Connection, start_method: str | None) -> None:
     """The worker's end: do what comes through the pipe until it closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted parent decides
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)  # a group with the data loaders' processes, which end together
+    # As in the parent: else the data loaders would start their processes as this one was.
+    multiprocessing.set_start_method(start_method, force=True)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     bench = _Bench()
@@ -154,6 +167,8 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])
+        if hasattr(os, "killpg"):
+            os.killpg(0, signal.SIGKILL)
         os._exit(1)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.losses.base import LossFunction
@@ -29,14 +29,16 @@ class VectorSpace:
 
 
 class LossFamily(ABC):
-    """Builds losses out of candidates and reads them back.
+    """Builds losses out of candidates and reads them back; equal if class and settings are.
 
     Attributes:
         name: The family's name in an artefact; unique among the families.
+        storable: Whether an artefact can hold it: ``type(family)(**family.settings()) == family``.
         space: What a searcher needs to know, e.g. a :class:`VectorSpace`.
     """
 
-    name: str
+    name: ClassVar[str]
+    storable: ClassVar[bool] = True
     space: Any
 
     @abstractmethod
@@ -57,4 +59,13 @@ class LossFamily(ABC):
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """The constructor's arguments as plain JSON values: ``type(self)(**settings)`` equals it."""
+        """What tells it from others of its class, as plain JSON values.
+
+        The constructor's arguments, all of them, where the family is storable.
+        """
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.settings() == other.settings()
+
+    def __hash__(self) -> int:
+        return hash((type(self), repr(self.settings())))

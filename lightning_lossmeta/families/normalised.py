@@ -11,7 +11,12 @@ from torch import Tensor
 
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.families.base import LossFamily
+from lightning_lossmeta.families.simplex import simplex_points
 from lightning_lossmeta.losses.base import LossFunction
+from lightning_lossmeta.losses.checks import check_interval
+
+# Ranges below this, absolute or relative to the values, are what rounding makes of a constant.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,12 @@ class Normalisation:
         offset: Lmin.
         eta: The width of the range that was asked for.
         num_classes: The class count of the simplex that was sampled.
+
+    Raises:
+        ValueError: If scale or eta is not positive, a number not finite, or ``num_classes`` < 2.
+
+    >>> Normalisation(scale=2.0, offset=-0.1, eta=1.0, num_classes=10).formula("L")
+    '2 * ( L + 0.1 )'
     """
 
     scale: float
@@ -30,9 +41,25 @@ class Normalisation:
     eta: float
     num_classes: int
 
+    def __post_init__(self) -> None:
+        check_interval("scale", self.scale, 0, math.inf, "()")
+        check_interval("offset", self.offset, -math.inf, math.inf, "()")
+        check_interval("eta", self.eta, 0, math.inf, "()")
+        _check_count("num_classes", self.num_classes, 2)
+
+    def formula(self, formula: str) -> str:
+        """The formula of a loss under this map."""
+        sign = "+" if self.offset < 0 else "-"
+        return f"{self.scale:.4g} * ( {formula} {sign} {abs(self.offset):.4g} )"
+
 
 class NormalisedLoss(LossFunction):
-    """A loss under a :class:`Normalisation`: L' = scale * (L - offset)."""
+    """A loss under a :class:`Normalisation`: L' = scale * (L - offset).
+
+    Args:
+        loss: Any loss; its reduction is taken over.
+        normalisation: The map.
+    """
 
     scale: Tensor
     offset: Tensor
@@ -47,42 +74,51 @@ class NormalisedLoss(LossFunction):
 
     def per_sample(self, output: Tensor, target: Tensor) -> Tensor:
         """Loss of each sample, (B, n, ...) -> (B, ...)."""
-        losses = self.loss.per_sample(output, target)
+        return self._mapped(self.loss.per_sample(output, target))
+
+    def from_probabilities(self, h: Tensor, target: Tensor) -> Tensor:
+        """The loss's own extension to any h (B, n, ...), mapped."""
+        return self._mapped(self.loss.from_probabilities(h, target))
+
+    def _mapped(self, losses: Tensor) -> Tensor:
         return self.scale.to(losses.dtype) * (losses - self.offset.to(losses.dtype))
 
 
 class NormalisedFamily(LossFamily):
     """Another family whose losses all span a range of ``eta``.
 
-    Lmin and Lmax are taken over pairs of a point of the simplex and a one-hot label: its corners,
-    its centre, edges, and Dirichlet samples of several concentrations. Without corners and centre
-    the range is badly underestimated for many classes.
+    Lmin and Lmax are taken over the points of the simplex that
+    :func:`~lightning_lossmeta.families.simplex.simplex_points` gives, the first class being the
+    target: losses are taken to treat classes alike.
 
     Args:
         family: Whose losses are normalised.
         num_classes: Dimension of the simplex.
         eta: Width of the range.
-        samples: Random points a concentration.
+        samples: Random points a concentration, beside the regular ones.
 
     Raises:
-        ValueError: If ``eta`` is not positive, or there are fewer than two classes.
+        ValueError: If ``family`` is normalised already, ``eta`` is not positive, there are fewer
+            than two classes, or ``samples`` is negative.
     """
 
     name = "normalised"
+    storable = False
 
     def __init__(
         self, family: LossFamily, num_classes: int, eta: float = 1.0, samples: int = 500
     ) -> None:
-        if not (eta > 0 and math.isfinite(eta)):
-            raise ValueError(f"Expected argument `eta` to be a positive number, got {eta!r}.")
-        if num_classes < 2:
-            raise ValueError(f"Expected argument `num_classes` to be at least 2, got {num_classes}.")
+        if isinstance(family, NormalisedFamily):
+            raise ValueError("Expected argument `family` not to be normalised, got one that is.")
+        _check_count("num_classes", num_classes, 2)
+        check_range(eta, samples)
         self.family = family
         self.num_classes = num_classes
         self.eta = eta
         self.samples = samples
         self.space = family.space
-        self._logits, self._target = simplex_pairs(num_classes, samples)
+        self._logits = simplex_points(num_classes, samples).clamp_min(1e-30).log()
+        self._target = torch.zeros(len(self._logits), dtype=torch.long)
 
     def normalisation(self, loss: LossFunction) -> Normalisation:
         """Measure the range of a loss.
@@ -93,9 +129,11 @@ class NormalisedFamily(LossFamily):
         with torch.no_grad():
             values = loss.per_sample(self._logits, self._target)
         low, high = float(values.min()), float(values.max())
-        if not (math.isfinite(low) and math.isfinite(high) and high > low):
+        least = _ROUNDING * max(1.0, abs(low), abs(high))
+        if not (math.isfinite(low) and math.isfinite(high) and high - low > least):
             raise ValueError(
-                f"Expected a loss that varies over the simplex to normalise it, got {low} to {high}."
+                "Expected a loss that varies over the simplex to normalise it, got values from "
+                f"{low} to {high}."
             )
         return Normalisation(self.eta / (high - low), low, self.eta, self.num_classes)
 
@@ -106,12 +144,14 @@ class NormalisedFamily(LossFamily):
 
     def read(self, loss: LossFunction) -> Candidate:
         """The candidate within a :class:`NormalisedLoss`."""
-        return self.family.read(loss.loss if isinstance(loss, NormalisedLoss) else loss)
+        if not isinstance(loss, NormalisedLoss):
+            raise ValueError(f"Expected a NormalisedLoss, got {type(loss).__name__}.")
+        return self.family.read(loss.loss)
 
     def formula(self, candidate: Candidate) -> str:
-        """The formula before normalisation, times the scale."""
+        """The formula before normalisation, under the map."""
         found = self.normalisation(self.family.build(candidate))
-        return f"{found.scale:.4g} * ( {self.family.formula(candidate)} - {found.offset:.4g} )"
+        return found.formula(self.family.formula(candidate))
 
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments; the inner family by name and settings."""
@@ -124,23 +164,18 @@ class NormalisedFamily(LossFamily):
         }
 
 
-def simplex_pairs(num_classes: int, samples: int) -> tuple[Tensor, Tensor]:
-    """Logits (log-probabilities) of points of the simplex, and class 0 or 1 as their label.
+def check_range(eta: float, samples: int) -> None:
+    """Refuse a range that no loss can be brought to, or a count that is none.
 
-    Sampling is fixed, so that a candidate has one normalisation.
+    Raises:
+        ValueError: If ``eta`` is not positive or ``samples`` is negative.
     """
-    generator = torch.Generator().manual_seed(0)
-    corners = torch.eye(num_classes, dtype=torch.float64)[: min(num_classes, 3)]
-    centre = torch.full((1, num_classes), 1.0 / num_classes, dtype=torch.float64)
-    along = torch.linspace(0, 1, 101, dtype=torch.float64)[:, None]
-    edges = [along * corners[0] + (1 - along) * other for other in (corners[1], centre[0])]
-    edges.append(along * corners[1] + (1 - along) * centre[0])
-    points = [corners, centre, *edges]
-    for concentration in (0.05, 0.3, 1.0, 10.0):
-        alpha = torch.full((samples, num_classes), concentration, dtype=torch.float64)
-        gamma = torch._standard_gamma(alpha, generator=generator)
-        points.append(gamma / gamma.sum(dim=1, keepdim=True).clamp_min(1e-300))
-    simplex = torch.cat(points)
-    logits = simplex.clamp_min(1e-30).log()
-    labels = torch.arange(2).repeat_interleave(len(simplex))
-    return torch.cat([logits, logits]), labels
+    check_interval("eta", eta, 0, math.inf, "()")
+    _check_count("samples", samples, 0)
+
+
+def _check_count(name: str, value: int, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(
+            f"Expected argument `{name}` to be an integer of at least {least}, got {value!r}."
+        )

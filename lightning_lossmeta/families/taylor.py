@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +26,7 @@ class Convention:
     Args:
         sign: The factor in front of the whole sum.
         factorials: Whether the term (i, j) is divided by i! j!.
-        label_centre: Position in theta of the label's centre; the prediction's is the other of 0, 1.
+        label_centre: Where in theta the label's centre is, 0 or 1; the prediction's is the other.
         mixed: The order of the terms with both variables, for the orders that the paper gives.
     """
 
@@ -128,19 +130,20 @@ class TaylorLoss(LossFunction):
 
     def _polynomial(self, theta: Tensor, d: Tensor, e: Tensor) -> Tensor:
         """Horner's rule in d, whose coefficients are Horner's rule in e."""
+        total = self._coefficient(self.order, theta, e)
+        for i in range(self.order - 1, 0, -1):
+            total = total * d + self._coefficient(i, theta, e)
+        return total * d
+
+    def _coefficient(self, i: int, theta: Tensor, e: Tensor) -> Tensor:
+        """What d^i is multiplied by."""
         factorials = CONVENTIONS[self.convention].factorials
         position = {term: index + 2 for index, term in enumerate(self.terms)}
-        total: Tensor | None = None
-        for i in range(self.order, 0, -1):
-            inner: Tensor | None = None
-            for j in range(self.order - i, -1, -1):
-                weight = theta[position[i, j]]
-                if factorials and i + j > 1:
-                    weight = weight / (math.factorial(i) * math.factorial(j))
-                inner = weight if inner is None else inner * e + weight
-            total = inner if total is None else total * d + inner
-        assert total is not None  # noqa: S101 - for the type checker: order >= 1
-        return total * d
+        weights = [
+            theta[position[i, j]] / (_factorial((i, j)) if factorials else 1)
+            for j in range(self.order - i, -1, -1)
+        ]
+        return functools.reduce(lambda total, weight: total * e + weight, weights)
 
     def extra_repr(self) -> str:
         """Order and convention for ``print``."""
@@ -171,21 +174,16 @@ class TaylorFamily(LossFamily):
     ) -> None:
         self.order = order
         self.convention = convention
-        self.start = start
         self.terms = _terms(order, convention)
+        self.start = start if isinstance(start, str) else _numbers(start, len(self.terms) + 2)
         self.space = self._space()
 
     def _space(self) -> VectorSpace:
         names = tuple(f"theta{index}" for index in range(len(self.terms) + 2))
         if not isinstance(self.start, str):
-            start = tuple(float(value) for value in self.start)
-            self.build(Candidate(None, start))  # refuses what does not fit
-            return VectorSpace(names, start)
+            return VectorSpace(names, tuple(self.start))
         if self.start not in _STARTS:
-            raise ValueError(
-                f"Expected argument `start` to be one of {sorted(_STARTS)} or a list of "
-                f"{len(names)} numbers, got {self.start!r}."
-            )
+            raise ValueError(_bad_start(self.start, len(names)))
         wanted = _STARTS[self.start]
         if missing := set(wanted) - set(self.terms):
             raise ValueError(
@@ -236,7 +234,7 @@ class TaylorFamily(LossFamily):
 
 
 def _terms(order: int, convention: str) -> tuple[Term, ...]:
-    if convention not in CONVENTIONS:
+    if not isinstance(convention, str) or convention not in CONVENTIONS:
         raise ValueError(
             f"Expected argument `convention` to be one of {sorted(CONVENTIONS)}, "
             f"got {convention!r}."
@@ -244,6 +242,23 @@ def _terms(order: int, convention: str) -> tuple[Term, ...]:
     if isinstance(order, bool) or not isinstance(order, int) or not 1 <= order <= 20:
         raise ValueError(f"Expected argument `order` to be an integer from 1 to 20, got {order!r}.")
     return CONVENTIONS[convention].terms(order)
+
+
+def _numbers(start: Any, count: int) -> list[float]:
+    if not isinstance(start, (list, tuple)) or len(start) != count:
+        raise ValueError(_bad_start(start, count))
+    for value in start:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or not abs(value) <= sys.float_info.max:
+            raise ValueError(_bad_start(start, count))
+    return [float(value) for value in start]
+
+
+def _bad_start(start: Any, count: int) -> str:
+    return (
+        f"Expected argument `start` to be one of {sorted(_STARTS)} or a list of {count} finite "
+        f"numbers, got {start!r:.200}."
+    )
 
 
 def _factorial(term: Term) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
@@ -17,7 +17,12 @@ class Searcher(ABC):
     A subclass writes :meth:`_start`, :meth:`_ask` and :meth:`_tell`, and draws random numbers only
     from generators that it makes in :meth:`_start` out of the seed. Then what it was told is its
     whole state: :meth:`load_state_dict` replays it, which is exact and needs no pickle.
+
+    Attributes:
+        refines: Whether evaluations may come back with another theta than was asked (local search).
     """
+
+    refines: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._told: list[list[Evaluation]] = []
@@ -34,7 +39,10 @@ class Searcher(ABC):
 
     @abstractmethod
     def _tell(self, evaluations: list[Evaluation]) -> None:
-        """Learn from a generation, in the order in which it was asked."""
+        """Learn from a generation, in the order in which it was asked.
+
+        Each evaluation has candidate, fitness and status alone, as they are stored.
+        """
 
     @property
     def spread(self) -> float:
@@ -77,15 +85,13 @@ class Searcher(ABC):
 
         Raises:
             RuntimeError: If nothing was asked.
-            ValueError: If there are more or fewer evaluations than candidates.
+            ValueError: If these are not evaluations of the candidates that were asked.
         """
         if self._asked is None:
             raise RuntimeError("Expected `ask()` before `tell()`.")
-        if len(evaluations) != len(self._asked):
-            raise ValueError(
-                f"Expected {len(self._asked)} evaluations, one a candidate, got {len(evaluations)}."
-            )
-        told = list(evaluations)
+        if fault := self._fault(self._asked, evaluations):
+            raise ValueError(fault)
+        told = [_from_row(_to_row(item)) for item in evaluations]
         self._tell(told)
         self._told.append(told)
         self._asked = None
@@ -95,31 +101,37 @@ class Searcher(ABC):
         return {"told": [[_to_row(item) for item in told] for told in self._told]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Replay what was told, after :meth:`start` with the same space and seed.
+        """Replay what was told, right after :meth:`start` with the same space and seed.
 
         Raises:
-            ValueError: If the candidates that this searcher asks are not those of the state.
+            RuntimeError: If the search was not started, or told something since.
+            ValueError: If the state is none, or the candidates that this searcher asks are not
+                those of the state.
         """
-        for number, rows in enumerate(state["told"]):
-            told = [_from_row(row) for row in rows]
-            asked = self.ask()
-            if [item.candidate.structure for item in told] != [c.structure for c in asked] or len(
-                told
-            ) != len(asked):
-                raise ValueError(_changed(number))
-            if not self.refines and [item.candidate for item in told] != asked:
-                raise ValueError(_changed(number))
+        if self.generation:
+            raise RuntimeError("Expected `start(space, seed)` right before `load_state_dict()`.")
+        try:
+            generations = [[_from_row(row) for row in rows] for rows in state["told"]]
+        except (LookupError, TypeError, ValueError) as error:
+            raise ValueError(f"Expected the stored state of a searcher, got {error!r}.") from None
+        for number, told in enumerate(generations):
+            if fault := self._fault(self.ask(), told):
+                raise ValueError(
+                    f"Expected the stored generation {number} to be what this searcher asks for; "
+                    "seed, settings or library versions differ from those of the stored search. "
+                    f"{fault}"
+                )
             self.tell(told)
 
-    #: Whether evaluations may come back with another theta than was asked (local search).
-    refines = False
-
-
-def _changed(generation: int) -> str:
-    return (
-        f"Expected the stored generation {generation} to be what this searcher asks for, got other "
-        "candidates: seed, settings or library versions differ from those of the stored search."
-    )
+    def _fault(self, asked: list[Candidate], told: Sequence[Evaluation]) -> str | None:
+        """Why these are no evaluations of what was asked."""
+        if len(told) != len(asked):
+            return f"Expected {len(asked)} evaluations, one a candidate, got {len(told)}."
+        for number, (candidate, item) in enumerate(zip(asked, told, strict=True)):
+            same = candidate.structure == item.candidate.structure
+            if not same or (not self.refines and candidate != item.candidate):
+                return f"Expected evaluation {number} to be of {candidate}, got {item.candidate}."
+        return None
 
 
 def _to_row(item: Evaluation) -> list[Any]:

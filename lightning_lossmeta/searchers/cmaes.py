@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import warnings
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.families.base import VectorSpace
+from lightning_lossmeta.losses.checks import check_interval
 from lightning_lossmeta.searchers.base import Searcher
 
 
@@ -32,12 +34,11 @@ class CMAESSearcher(Searcher):
         super().__init__()
         if isinstance(population, bool) or not isinstance(population, int) or population < 2:
             raise ValueError(
-                f"Expected argument `population` to be an integer of at least 2, got {population!r}."
+                "Expected argument `population` to be an integer of at least 2, got "
+                f"{population!r}."
             )
-        if not (sigma > 0 and math.isfinite(sigma)):
-            raise ValueError(f"Expected argument `sigma` to be a positive number, got {sigma!r}.")
         self.population = population
-        self.sigma = sigma
+        self.sigma = check_interval("sigma", sigma, 0, math.inf, "()")
         self._strategy: Any = None
 
     def _start(self, space: Any, seed: int) -> None:
@@ -64,8 +65,9 @@ class CMAESSearcher(Searcher):
 
     def _tell(self, evaluations: list[Evaluation]) -> None:
         finite = [item.fitness for item in evaluations if math.isfinite(item.fitness)]
-        worst = min(finite, default=0.0) - 1.0
-        costs = [-item.fitness if math.isfinite(item.fitness) else -worst for item in evaluations]
+        least = min(finite, default=0.0)
+        worse = max(least - max(1.0, abs(least)), -sys.float_info.max)
+        costs = [-item.fitness if math.isfinite(item.fitness) else -worse for item in evaluations]
         points = [np.array(item.candidate.theta) for item in evaluations]
         self._strategy.tell(points, costs)
 

@@ -10,9 +10,6 @@ from torch import Tensor
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.theory.learning_rule import learning_rule, logit_step
 
-# Beyond this the exponential of a difference of logits would overflow when it is summed.
-_LARGEST_EXPONENT = 600.0
-
 
 def attraction_strength(
     gamma_target: Tensor,
@@ -64,13 +61,15 @@ def attraction_strength(
     else:
         pull = e * (e - 1) * gamma_target * others
         b = (pull + e * gamma_nontarget * (e * (num_classes - 3) + others)) / others**2
-    return _probability_change(1 - e, e, b - a)
+    return _gain(((1 - e) / e).log(), a - b)
 
 
-def _probability_change(p: Tensor, rest: Tensor, exponent: Tensor) -> Tensor:
-    """What p gains if the rest is multiplied by exp(exponent) before both are normalised."""
-    exponent = exponent.clamp_max(_LARGEST_EXPONENT)
-    return -p * rest * exponent.expm1() / (p + rest * exponent.exp())
+def _gain(log_odds: Tensor, change: Tensor) -> Tensor:
+    """What a probability gains if its log-odds change, without cancellation or overflow."""
+    after = log_odds + change
+    gain = after.sigmoid() * (-log_odds).sigmoid() * -(-change.clamp_min(0)).expm1()
+    loss = log_odds.sigmoid() * (-after).sigmoid() * -change.clamp_max(0).expm1()
+    return gain - loss
 
 
 def attraction(loss: LossFunction, logits: Tensor, target: Tensor) -> Tensor:
@@ -96,12 +95,13 @@ def attraction(loss: LossFunction, logits: Tensor, target: Tensor) -> Tensor:
     z = logits.detach().to(torch.float64)
     step = logit_step(loss, z, target)
     index = target.long().unsqueeze(1)
-    exponent = (step - step.gather(1, index)).clamp_max(_LARGEST_EXPONENT)
-    h = z.softmax(dim=1)
-    p = h.gather(1, index).squeeze(1)
-    others = h.scatter(1, index, 0.0)
-    gain = -(others * exponent.expm1()).sum(dim=1)
-    return p * gain / (p + (others * exponent.exp()).sum(dim=1))
+    others = z.scatter(1, index, -torch.inf)
+    log_odds = z.gather(1, index).squeeze(1) - others.logsumexp(dim=1)
+    # The target's log-odds fall by log sum_k q_k exp(s_k - s_t), q the others' shares.
+    relative = step - step.gather(1, index)
+    fall = (others.log_softmax(dim=1) + relative).logsumexp(dim=1)
+    small = (others.softmax(dim=1) * relative.clamp_max(1).expm1()).sum(dim=1).log1p()
+    return _gain(log_odds, -torch.where(relative.abs().amax(dim=1) < 1, small, fall))
 
 
 def attraction_curve(

@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as pl
 import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Status
 from lightning_lossmeta.evaluators import TrainerEvaluator
@@ -21,8 +24,6 @@ from lightning_lossmeta.families.taylor import TaylorFamily
 from lightning_lossmeta.losses import CrossEntropy
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.task import Session, Task
-from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
 
 GOOD = Candidate("train", (1.0,))
 SESSION = Session(steps=6, validations=2, accelerator="cpu")
@@ -114,6 +115,20 @@ def tiny_task(**changes):
     return Task(**{**settings, **changes})
 
 
+class MarkedLoaderData(TinyData):
+    """Its training data comes from a process, which leaves its number in a folder."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = folder
+
+    def train_dataloader(self):
+        return DataLoader(self.pairs, 16, num_workers=1, worker_init_fn=self.mark)
+
+    def mark(self, worker):
+        (self.folder / str(os.getpid())).touch()
+
+
 def gone(pid):
     """Whether a process ends within some seconds."""
     for _ in range(100):
@@ -190,7 +205,7 @@ def test_seed_and_session_of_a_known_task_may_change(evaluator):
 def test_next_candidate_goes_to_the_first_free_worker(evaluator):
     task, family = tiny_task(), ScriptedFamily()
     evaluator.evaluate([GOOD, GOOD], family, [task])
-    candidates = [Candidate("sleep", (1.5,)), *(Candidate("train", (x,)) for x in (1, 2, 3, 4))]
+    candidates = [Candidate("sleep", (1.0,)), *(Candidate("train", (x,)) for x in (1, 2, 3, 4))]
     found = evaluator.evaluate(candidates, family, [task])
     assert [e.candidate for e in found] == candidates
     slow, *fast = (e.metrics["pid"] for e in found)
@@ -242,6 +257,18 @@ def test_workers_killed_from_outside_are_replaced(evaluator, reference):
     os.kill(other, signal.SIGKILL)  # idle now
     assert_same(evaluator.evaluate([GOOD], family, [task])[0], reference)
     assert not worker_pids() & {victim, other}
+
+
+def test_processes_of_a_data_loader_end_with_their_worker(tmp_path):
+    evaluator = ProcessEvaluator(processes=1, timeout=2.0)
+    task = tiny_task(data=MarkedLoaderData(tmp_path))
+    good, late = evaluator.evaluate([GOOD, Candidate("sleep", (600.0,))], ScriptedFamily(), [task])
+    evaluator.close()
+    assert good.status is Status.OK
+    assert late.status is Status.FAILED
+    loaders = [int(path.name) for path in tmp_path.iterdir()]
+    assert len(loaders) == 2
+    assert all(gone(pid) for pid in loaders)
 
 
 def test_timeout_fails_a_candidate_and_leaves_the_others(reference):
@@ -364,7 +391,8 @@ def test_workers_end_with_an_interrupted_and_with_a_killed_parent(tmp_path):
         first = [int(pid) for pid in parent.stdout.readline().split()]
         assert len(first) == 2
         time.sleep(0.5)
-        os.killpg(parent.pid, signal.SIGINT)  # as a terminal does: the workers get it too
+        for pid in (*first, parent.pid):
+            os.kill(pid, signal.SIGINT)
         assert parent.stdout.readline().split() == ["left"]
         assert all(gone(pid) for pid in first)
         second = [int(pid) for pid in parent.stdout.readline().split()]

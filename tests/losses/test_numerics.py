@@ -77,9 +77,11 @@ def test_focus_below_one_has_finite_gradients(name, gamma):
     assert logits.grad.isfinite().all()
 
 
-@each_loss
-@settings(max_examples=15, deadline=None)
-@given(values=hnp.arrays("float32", (2, 3), elements=st.floats(-1e4, 1e4, width=32)))
+@settings(max_examples=100, deadline=None)
+@given(
+    name=st.sampled_from(sorted(LOSSES)),
+    values=hnp.arrays("float32", (2, 3), elements=st.floats(-1e4, 1e4, width=32)),
+)
 def test_finite_for_any_logits(name, values):
     logits = torch.from_numpy(values).requires_grad_()
     value = build(name)(logits, torch.tensor([0, 2]))
@@ -100,10 +102,10 @@ def test_shift_of_all_logits_changes_nothing(name):
 @pytest.mark.parametrize("kind", TARGETS)
 def test_gradcheck(name, kind):
     generator = torch.Generator().manual_seed(1)
-    logits = torch.randn(6, 3, 2, dtype=torch.float64, generator=generator, requires_grad=True)
-    target = TARGETS[kind].unsqueeze(-1).repeat_interleave(2, dim=-1)
+    logits = torch.randn(3, 3, 2, dtype=torch.float64, generator=generator, requires_grad=True)
+    target = TARGETS[kind][:3].unsqueeze(-1).repeat_interleave(2, dim=-1)
     loss = build(name, weight=[0.5, 1.0, 2.0], ignore_index=2)
-    assert torch.autograd.gradcheck(lambda z: loss(z, target.to(TARGETS[kind].dtype)), logits)
+    assert torch.autograd.gradcheck(lambda z: loss(z, target), logits, fast_mode=True)
 
 
 @each_loss

@@ -1,0 +1,1 @@
+"""The light subcommands of ``lossmeta``; each module has ``main(argv)`` and needs no trainer."""
