@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import copy
+import math
+import random
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.seed import isolate_rng
@@ -57,9 +61,13 @@ class Session:
             _at_least("images", self.images, 1)
         if self.mode not in ("max", "min"):
             raise ValueError(f"Expected argument `mode` to be 'max' or 'min', got {self.mode!r}.")
-        if not self.learning_rate_factor > 0:
+        if self.split not in ("val", "test"):
             raise ValueError(
-                "Expected argument `learning_rate_factor` to be positive, got "
+                f"Expected argument `split` to be 'val' or 'test', got {self.split!r}."
+            )
+        if not 0 < self.learning_rate_factor < math.inf:
+            raise ValueError(
+                "Expected argument `learning_rate_factor` to be a positive number, got "
                 f"{self.learning_rate_factor}."
             )
 
@@ -93,15 +101,15 @@ class Task:
 
         Raises:
             TypeError: If what ``module`` makes is no LightningModule with a ``loss_fn``.
+
+        Warns:
+            UserWarning: If a module has parameters that no ``reset_parameters`` draws.
         """
         with isolate_rng():
-            torch.manual_seed(self.seed)
+            _seed_all(self.seed)
             if isinstance(self.module, pl.LightningModule):
-                module = _detached_copy(self.module)
-                for layer in module.modules():
-                    reset = getattr(layer, "reset_parameters", None)
-                    if callable(reset):
-                        reset()
+                module = copy.deepcopy(self.module)
+                _draw_weights(module)
             else:
                 module = self.module()
         if not isinstance(module, pl.LightningModule):
@@ -109,21 +117,53 @@ class Task:
                 "Expected `module` of a task to be a LightningModule or to make one, got "
                 f"{type(module).__name__}."
             )
-        if not hasattr(module, "loss_fn"):
-            raise TypeError(
-                f"Expected {type(module).__name__} to have an attribute `loss_fn`, which its "
-                "training_step calls as self.loss_fn(output, target): the learned loss is put there."
-            )
+        check_loss_fn(module)
         return module
 
 
-def _detached_copy(module: pl.LightningModule) -> pl.LightningModule:
-    trainer = module._trainer
-    module._trainer = None
-    try:
-        return copy.deepcopy(module)
-    finally:
-        module._trainer = trainer
+def check_loss_fn(module: pl.LightningModule) -> None:
+    """Refuse a module in which no loss can be put.
+
+    Raises:
+        TypeError: If it has no ``loss_fn``, or its class has one, which hides what is put there.
+    """
+    kind = type(module).__name__
+    if not hasattr(module, "loss_fn"):
+        raise TypeError(
+            f"Expected {kind} to have an attribute `loss_fn`, which its training_step calls as "
+            "self.loss_fn(output, target): the learned loss is put there."
+        )
+    if hasattr(type(module), "loss_fn"):
+        raise TypeError(
+            f"Expected {kind} to set its attribute `loss_fn` in __init__, got one of the class (a "
+            "method, property or class variable), which would hide the learned loss."
+        )
+
+
+def _seed_all(seed: int) -> None:
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - whatever a factory draws from
+
+
+def _draw_weights(module: pl.LightningModule) -> None:
+    """Draw new weights layer by layer, inner ones first as constructors do."""
+    kept = dict(module.named_parameters())
+    for prefix, layer in reversed(list(module.named_modules())):
+        # Attention has the underscore.
+        for name in ("reset_parameters", "_reset_parameters"):
+            reset = getattr(layer, name, None)
+            if callable(reset):
+                reset()
+                for inner, _ in layer.named_parameters(prefix):
+                    kept.pop(inner, None)
+    if kept:
+        warnings.warn(
+            f"{type(module).__name__} has parameters that no `reset_parameters` draws: "
+            f"{', '.join(list(kept)[:5])}. They start with the same values whatever the seed; give "
+            "a function that makes the module to draw them too.",
+            stacklevel=3,
+        )
 
 
 def _at_least(name: str, value: int, least: int) -> None:

@@ -1,10 +1,15 @@
-"""What losses look like: curves and figures."""
+"""What losses look like: curves, figures and key figures."""
 
 from lightning_lossmeta.analysis.curves import right_class_curve, soft_label_map, wrong_class_curve
 from lightning_lossmeta.analysis.loss_curves import loss_figure
+from lightning_lossmeta.analysis.panels import attraction_figure, heatmap_figure
+from lightning_lossmeta.analysis.rule_curves import gamma_figure
 from lightning_lossmeta.analysis.style import save_figure
 
 __all__ = [
+    "attraction_figure",
+    "gamma_figure",
+    "heatmap_figure",
     "loss_figure",
     "right_class_curve",
     "save_figure",

@@ -6,31 +6,10 @@ import torch
 from torch import Tensor
 
 from lightning_lossmeta.losses.base import LossFunction
+from lightning_lossmeta.theory.attraction import symmetric_logits
 
-# Probabilities evaluated at once: 100,000 classes at 200 points would take 160 MB else.
-_CHUNK = 2_000_000
-
-
-def even_rest(confidence: Tensor, num_classes: int) -> Tensor:
-    """Predictions with a given probability at class 0 and the rest spread evenly.
-
-    Args:
-        confidence: Probabilities of class 0 ``(G,)``.
-        num_classes: n, at least 2.
-
-    Returns:
-        ``(G, n)`` in float64.
-
-    Raises:
-        ValueError: If there are fewer than two classes.
-
-    >>> even_rest(torch.tensor([0.5]), 3)
-    tensor([[0.5000, 0.2500, 0.2500]], dtype=torch.float64)
-    """
-    check_classes(num_classes)
-    p = confidence.to(torch.float64)[:, None]
-    rest = ((1 - p) / (num_classes - 1)).expand(-1, num_classes - 1)
-    return torch.cat([p, rest], dim=1)
+# Probabilities evaluated at once: 200 points of 100,000 classes would take 160 MB.
+_ENTRIES_AT_ONCE = 2_000_000
 
 
 def right_class_curve(loss: LossFunction, confidence: Tensor, num_classes: int) -> Tensor:
@@ -42,11 +21,18 @@ def right_class_curve(loss: LossFunction, confidence: Tensor, num_classes: int) 
 
     Args:
         loss: Any classification loss.
-        confidence: p ``(G,)``, strictly between 0 and 1.
+        confidence: p ``(G,)``, between 0 and 1, ends excluded.
         num_classes: n, at least 2.
 
     Returns:
         ``(G,)`` in float64.
+
+    Raises:
+        ValueError: If there are fewer than two classes, or a p is not between 0 and 1.
+
+    >>> from lightning_lossmeta.losses import MeanAbsoluteError
+    >>> right_class_curve(MeanAbsoluteError(), torch.tensor([0.25, 0.75]), num_classes=10)
+    tensor([1.5000, 0.5000], dtype=torch.float64)
     """
     return _at_label(loss, confidence, num_classes, 0)
 
@@ -58,17 +44,24 @@ def wrong_class_curve(loss: LossFunction, confidence: Tensor, num_classes: int) 
 
         L(q) = L(h, y),   y = class 1,   h = (q, (1-q)/(n-1), ..., (1-q)/(n-1))
 
-    It stays on the simplex, so that it exists for every loss and does not depend on how a formula
-    is continued outside; it is what a sample with a wrong label costs a network that is sure of
-    the right one. It meets :func:`right_class_curve` at 1/n.
+    It stays on the simplex: it exists for every loss, and does not depend on how a formula goes on
+    outside. It is what a wrongly labelled sample costs a network that is sure of the true class,
+    and it meets :func:`right_class_curve` at 1/n.
 
     Args:
         loss: Any classification loss.
-        confidence: q ``(G,)``, strictly between 0 and 1.
+        confidence: q ``(G,)``, between 0 and 1, ends excluded.
         num_classes: n, at least 2.
 
     Returns:
         ``(G,)`` in float64.
+
+    Raises:
+        ValueError: If there are fewer than two classes, or a q is not between 0 and 1.
+
+    >>> from lightning_lossmeta.losses import MeanAbsoluteError
+    >>> wrong_class_curve(MeanAbsoluteError(), torch.tensor([0.1, 0.55]), num_classes=10)
+    tensor([1.8000, 1.9000], dtype=torch.float64)
     """
     return _at_label(loss, confidence, num_classes, 1)
 
@@ -76,44 +69,49 @@ def wrong_class_curve(loss: LossFunction, confidence: Tensor, num_classes: int) 
 def soft_label_map(
     loss: LossFunction, confidence: Tensor, label: Tensor, num_classes: int
 ) -> Tensor:
-    """The loss over (h, y) of one class, the other classes sharing what is left of each evenly.
+    """The loss over the probability h and the label y of one class, on a grid.
+
+    The other classes share evenly what either leaves. The row y = 1 is :func:`right_class_curve`.
 
     Args:
         loss: Any loss that takes soft targets.
-        confidence: h ``(G,)``, strictly between 0 and 1.
+        confidence: h ``(G,)``, between 0 and 1, ends excluded.
         label: y ``(M,)``, from 0 to 1.
         num_classes: n, at least 2.
 
     Returns:
         ``(M, G)`` in float64.
-    """
-    rows = even_rest(label, num_classes)
-    logits = even_rest(confidence, num_classes).log()
-    with torch.no_grad():
-        values = [
-            loss.per_sample(logits, row.expand(len(logits), -1).contiguous()) for row in rows
-        ]
-    return torch.stack(values).cpu()
-
-
-def check_classes(num_classes: int) -> None:
-    """Refuse a class count below 2.
 
     Raises:
-        ValueError: Naming what was expected and what came.
+        ValueError: If there are fewer than two classes, or an h or y lies outside its interval.
     """
-    if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 2:
+    if not bool(((label >= 0) & (label <= 1)).all()):
         raise ValueError(
-            f"Expected argument `num_classes` to be an integer of at least 2, got {num_classes!r}."
+            f"Expected argument `label` to hold numbers from 0 to 1, got {float(label.min()):g} to "
+            f"{float(label.max()):g}."
         )
+    logits = symmetric_logits(num_classes, confidence.to(torch.float64))
+    with torch.no_grad():
+        rows = [
+            loss.per_sample(logits, _soft_label(y.item(), num_classes).repeat(len(logits), 1))
+            for y in label.to(torch.float64)
+        ]
+    return torch.stack(rows)
+
+
+def _soft_label(y: float, num_classes: int) -> Tensor:
+    target = torch.full((num_classes,), (1 - y) / (num_classes - 1), dtype=torch.float64)
+    target[0] = y
+    return target
 
 
 def _at_label(loss: LossFunction, confidence: Tensor, num_classes: int, label: int) -> Tensor:
-    check_classes(num_classes)
     device = next((buffer.device for buffer in loss.buffers()), torch.device("cpu"))
+    rows = max(1, _ENTRIES_AT_ONCE // max(num_classes, 1))
+    values = []
     with torch.no_grad():
-        values = []
-        for part in confidence.split(max(1, _CHUNK // num_classes)):
-            logits = even_rest(part, num_classes).log().to(device)
-            values.append(loss.per_sample(logits, torch.full((len(part),), label, device=device)))
-    return torch.cat(values).detach().cpu()
+        for part in confidence.to(torch.float64).split(rows):
+            logits = symmetric_logits(num_classes, part).to(device)
+            target = torch.full((len(part),), label, device=device)
+            values.append(loss.per_sample(logits, target).cpu())
+    return torch.cat(values)

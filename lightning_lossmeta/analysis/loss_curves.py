@@ -6,30 +6,38 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
 from lightning_lossmeta.analysis.curves import right_class_curve, wrong_class_curve
-from lightning_lossmeta.analysis.style import lines, new_figure, tidy
+from lightning_lossmeta.analysis.style import (
+    legend_below,
+    lines,
+    mark_untrained,
+    new_figure,
+    tidy,
+)
 from lightning_lossmeta.losses.base import LossFunction
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _POINTS = 200
-_TOP = 1.75
+_TOP = 1.9
+# Relative difference of losses that float64 rounding alone can make.
+_ROUNDING = 1e-12
 
 
 def loss_figure(losses: Mapping[str, LossFunction], num_classes: int) -> Figure:
-    """Losses against the probability of the right class, and of a wrong one.
+    """Losses against the probability of the target class, and of a non-target class.
 
-    Left, a prediction p for the right class; right, a prediction q for a wrong one; all other
-    classes share the rest evenly. Losses differ in range and offset, neither of which changes what
-    can be learned, so each is drawn as ::
+    All other classes share the rest evenly, see
+    :func:`~lightning_lossmeta.analysis.curves.right_class_curve` and
+    :func:`~lightning_lossmeta.analysis.curves.wrong_class_curve`. Losses differ in range and
+    offset, neither of which changes what can be learned, so each is drawn as ::
 
         (L - min) / (max - min),   min and max of L(p) over p from 1/n to 0.99
 
-    that is, 0 and 1 are the least and the greatest value between an untrained and a sure prediction.
+    that is, 0 and 1 are the least and the greatest value between an untrained and a sure
+    prediction, in both panels.
 
     Args:
         losses: By the name that the legend shows.
@@ -40,51 +48,44 @@ def loss_figure(losses: Mapping[str, LossFunction], num_classes: int) -> Figure:
 
     Source: after figure 1 of Gao et al. (2021) and figures 9 to 11 of Raymond et al. (2024).
     """
-    if not losses:
-        raise ValueError("Expected argument `losses` to name at least one loss, got none.")
+    check_losses(losses)
     grid = torch.linspace(0.005, 0.995, _POINTS, dtype=torch.float64)
-    figure = new_figure(10.0, 4.2, f"What a prediction costs, {num_classes} classes")
-    right, wrong = figure.subplots(1, 2, sharey=True)
-    styles = lines(list(losses))
-    for name, loss in losses.items():
-        p = right_class_curve(loss, grid, num_classes)
-        q = wrong_class_curve(loss, grid, num_classes)
-        low, high = _range(loss, num_classes)
-        for axes, values in ((right, p), (wrong, q)):
-            axes.plot(grid, (values - low) / (high - low), label=name, **styles[name]._asdict())
-    _label(right, num_classes, "Right class", "probability p of the right class")
-    _label(wrong, num_classes, "Wrong class", "probability q of one wrong class")
-    right.set_ylabel("scaled loss (0 to 1 for p from 1/n to 0.99)")
-    handles, labels = right.get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=min(len(losses), 4), frameon=False
-    )
+    figure = new_figure(10, 4.3, f"What a prediction costs ({num_classes} classes)")
+    target, other = figure.subplots(1, 2, sharey=True)
+    for (name, loss), line in zip(losses.items(), lines(list(losses)), strict=True):
+        low, high = loss_range(loss, num_classes)
+        right = right_class_curve(loss, grid, num_classes)
+        wrong = wrong_class_curve(loss, grid, num_classes)
+        for axes, values in ((target, right), (other, wrong)):
+            axes.plot(grid, (values - low) / (high - low), label=name, **line._asdict())
+    tidy(target, "Target class", "probability p of the target class")
+    tidy(other, "Non-target class", "probability q of one non-target class")
+    for axes in (target, other):
+        mark_untrained(axes, 1 / num_classes)
+    target.set(xlim=(0, 1), ylim=(-0.06, _TOP))
+    other.set(xlim=(0, 1))
+    target.set_ylabel("loss, scaled: 0 to 1 for p from 1/n to 0.99")
+    legend_below(figure, target)
     return figure
 
 
-def _range(loss: LossFunction, num_classes: int) -> tuple[float, float]:
-    """Least and greatest loss from an untrained to a sure prediction; (c, c+1) if constant."""
-    span = torch.linspace(1 / num_classes, 0.99, 100, dtype=torch.float64)
+def loss_range(loss: LossFunction, num_classes: int) -> tuple[float, float]:
+    """Least and greatest L(p) from an untrained to a sure prediction; one apart if constant."""
+    span = torch.linspace(1 / num_classes, 0.99, _POINTS, dtype=torch.float64)
     values = right_class_curve(loss, span, num_classes)
-    finite: Tensor = values[values.isfinite()]
-    if not len(finite):
+    values = values[values.isfinite()]
+    if not len(values):
         return 0.0, 1.0
-    low, high = finite.min().item(), finite.max().item()
-    return low, high if high - low > 1e-12 * max(abs(low), abs(high)) else low + 1.0
+    low, high = values.min().item(), values.max().item()
+    constant = high - low <= _ROUNDING * max(abs(low), abs(high))
+    return low, low + 1.0 if constant else high
 
 
-def _label(axes: Axes, num_classes: int, title: str, x_label: str) -> None:
-    axes.set_title(title, fontsize=11)
-    axes.set_xlabel(x_label)
-    axes.set_xlim(0, 1)
-    axes.set_ylim(-0.06, _TOP)
-    axes.axvline(1 / num_classes, color="#999999", linewidth=1, zorder=0)
-    axes.annotate(
-        "untrained",
-        (1 / num_classes, _TOP),
-        xytext=(4, -11),
-        textcoords="offset points",
-        color="#666666",
-        fontsize=8,
-    )
-    tidy(axes)
+def check_losses(losses: Mapping[str, LossFunction]) -> None:
+    """Refuse to draw nothing.
+
+    Raises:
+        ValueError: If there is no loss.
+    """
+    if not losses:
+        raise ValueError("Expected argument `losses` to name at least one loss, got none.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from itertools import cycle
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,39 +11,39 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FORMATS = ("png", "svg", "pdf")
+FORMATS = (".png", ".svg", ".pdf")
 
-# Okabe & Ito's colours, told apart by every kind of colour vision; cross-entropy is always grey.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-_DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = ("-", (0, (6, 2)), (0, (2, 1.5)))  # type: ignore[assignment]
-_REFERENCE = "#606060"
+# Okabe & Ito's palette, told apart by every kind of colour vision.
+BLUE, VERMILION = "#0072B2", "#D55E00"
+_COLOURS = (BLUE, VERMILION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_GREY = "#606060"
+Dash = tuple[int, tuple[float, ...]]
+_DASHES: tuple[Dash, ...] = ((0, ()), (0, (6, 2)), (0, (5, 1, 1, 1)), (0, (2, 1)))
+_DOTS: Dash = (0, (1, 1))
 
 
 class Line(NamedTuple):
     """How the curve of one loss is drawn."""
 
     color: str
-    linestyle: str | tuple[int, tuple[int, ...]]
-    linewidth: float
+    linestyle: Dash
+    linewidth: float = 2.2
 
 
-def lines(names: list[str]) -> dict[str, Line]:
-    """A line for each loss; colours repeat with another dash.
+def lines(names: list[str]) -> list[Line]:
+    """A line for each loss: six colours, then again with other dashes; cross-entropy in dots.
 
-    >>> lines(["baikal", "cross_entropy"])["cross_entropy"].color
-    '#606060'
+    >>> [line.color for line in lines(["baikal", "cross-entropy"])]
+    ['#0072B2', '#606060']
     """
-    styles = cycle(
-        Line(color, dash, 2.2) for dash in _DASHES for color in _COLOURS
-    )
-    return {
-        name: Line(_REFERENCE, (0, (1, 1)), 2.2) if is_reference(name) else next(styles)
-        for name in names
-    }
+    others = [name for name in names if not is_cross_entropy(name)]
+    styles = [Line(colour, dash) for dash, colour in product(_DASHES, _COLOURS)]
+    found = {name: styles[index % len(styles)] for index, name in enumerate(others)}
+    return [found.get(name, Line(_GREY, _DOTS)) for name in names]
 
 
-def is_reference(name: str) -> bool:
-    """Whether a loss is cross-entropy, which all the others are held against."""
+def is_cross_entropy(name: str) -> bool:
+    """Whether a name is that of cross-entropy, which the other losses are held against."""
     return name.lower().replace("_", "-").replace(" ", "-") == "cross-entropy"
 
 
@@ -56,11 +56,35 @@ def new_figure(width: float, height: float, title: str) -> Figure:
     return figure
 
 
-def tidy(axes: Axes) -> None:
-    """A light grid behind the curves and no frame at the top and right."""
+def tidy(axes: Axes, title: str, x_label: str) -> None:
+    """Title and label, a light grid behind the curves, no frame at the top and right."""
+    axes.set_title(title, fontsize=11)
+    axes.set_xlabel(x_label)
     axes.grid(True, color="#e4e4e4", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def mark_untrained(axes: Axes, at: float) -> None:
+    """A line at the probability that an untrained network gives every class."""
+    axes.axvline(at, color="#999999", linewidth=1, zorder=0)
+    axes.annotate(
+        "untrained",
+        (at, 1),
+        xycoords=axes.get_xaxis_transform(),
+        xytext=(4, -10),
+        textcoords="offset points",
+        color="#606060",
+        fontsize=8,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.8},
+    )
+
+
+def legend_below(figure: Figure, axes: Axes) -> None:
+    """One legend for all panels, under them."""
+    handles, labels = axes.get_legend_handles_labels()
+    columns = min(len(labels), 4)
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str], dpi: int = 110) -> Path:
@@ -78,9 +102,9 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], dpi: int = 110) ->
         ValueError: If the ending is none of the three.
     """
     file = Path(path)
-    if file.suffix.lower().lstrip(".") not in FORMATS:
+    if file.suffix.lower() not in FORMATS:
         raise ValueError(
-            f"Expected argument `path` to end in .png, .svg or .pdf, got '{file.name}'."
+            f"Expected argument `path` to end in {', '.join(FORMATS)}, got '{file.name}'."
         )
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=dpi, facecolor="white")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import platform
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 
 from lightning_lossmeta.artifacts import Artifact, write_atomic
@@ -76,6 +76,8 @@ def load_state(directory: Path) -> dict[str, Any]:
         raise ValueError(
             f"Expected version {STATE_VERSION} of '{path}', got {content.get('version')!r}."
         )
+    if missing := {"seed", "settings", "evaluator", "best", "searcher"} - set(content):
+        raise ValueError(f"Expected '{path}' to have {sorted(missing)}, which it lacks.")
     return content
 
 
@@ -105,8 +107,8 @@ def best_artifact(search: Search) -> Artifact:
         "tasks": [describe(task) for task in search.tasks],
         "versions": {
             "python": platform.python_version(),
-            "torch": torch.__version__,
-            "pytorch_lightning": pl.__version__,
+            "torch": str(torch.__version__),
+            "pytorch_lightning": version("pytorch-lightning"),
         },
     }
     return Artifact.of(search.family, search.best.candidate, provenance)

@@ -11,8 +11,11 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from lightning_lossmeta.callbacks.base import MetaCallback, Search
-from lightning_lossmeta.evaluation import Evaluation
+from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.losses import CrossEntropy
+
+#: How many entries of theta a candidate's run lists.
+MAX_PARAMETERS = 32
 
 
 class CandidateCurves(MetaCallback):
@@ -72,9 +75,7 @@ class CandidateCurves(MetaCallback):
             self._search.close()
             self._search = None
 
-    def _write_search(
-        self, search: Search, generation: int, evaluations: list[Evaluation]
-    ) -> None:
+    def _write_search(self, search: Search, generation: int, evaluations: list[Evaluation]) -> None:
         writer = self._search
         if writer is None:
             return
@@ -84,9 +85,9 @@ class CandidateCurves(MetaCallback):
             figures |= {"fitness/mean": statistics.fmean(scores), "fitness/generation": max(scores)}
         if search.best is not None:
             figures["fitness/best"] = search.best.fitness
-        for kind in ("ok", "rejected", "diverged", "failed"):
-            count = sum(item.status.value == kind for item in evaluations)
-            figures[f"candidates/{kind}"] = count
+        for status in Status:
+            count = sum(item.status is status for item in evaluations)
+            figures[f"candidates/{status.value}"] = count
         for tag, value in figures.items():
             if math.isfinite(value):
                 writer.add_scalar(tag, value, generation)
@@ -107,10 +108,14 @@ def _write_candidate(folder: Path, evaluation: Evaluation) -> None:
     for tag, curve in evaluation.curves.items():
         for step, value in curve:
             writer.add_scalar(tag, value, step)
-    parameters = {f"theta{i}": value for i, value in enumerate(evaluation.candidate.theta[:32])}
-    parameters["status"] = evaluation.status.value  # type: ignore[assignment]
+    theta = evaluation.candidate.theta[:MAX_PARAMETERS]
+    parameters: dict[str, str | float] = {f"theta{i}": value for i, value in enumerate(theta)}
+    parameters["status"] = evaluation.status.value
+    if evaluation.candidate.structure is not None:
+        parameters["structure"] = evaluation.candidate.structure
     if math.isfinite(evaluation.fitness):
         writer.add_scalar("fitness", evaluation.fitness, 0)
-    for summary in hparams(parameters, {"fitness": evaluation.fitness}):
-        writer.file_writer.add_summary(summary)  # type: ignore[union-attr]
+    # add_hparams would write them to a run of their own, beside the candidate's.
+    for summary in hparams(parameters, {"fitness": evaluation.fitness}):  # type: ignore[no-untyped-call]
+        writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
     writer.close()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn.functional import cross_entropy
 
 from lightning_lossmeta.callbacks.base import MetaCallback
+from lightning_lossmeta.losses.checks import check_interval
 from lightning_lossmeta.modules import PopulationModule
 from lightning_lossmeta.task import Session
 
@@ -18,9 +20,12 @@ from lightning_lossmeta.task import Session
 class FGSMFitness(MetaCallback):
     """Scores fits by validation accuracy under the fast gradient sign method.
 
-    x' = clip(x + epsilon sign(dCE/dx), 0, 1) in raw pixels (Goodfellow et al. 2015). The attack uses
-    cross-entropy whatever the loss in training, so that a loss is not rewarded for hiding its
-    gradient. Logs ``val_fgsm_accuracy`` beside the module's own metrics.
+    In raw pixels ::
+
+        x' = clip(x + epsilon sign(dCE/dx), 0, 1)
+
+    The attack uses cross-entropy whatever the loss in training, so that a loss is not rewarded for
+    hiding its gradient. Logs ``val_fgsm_accuracy`` beside the module's own metrics.
 
     Args:
         epsilon: Largest change of a pixel, pixels being in [0, 1].
@@ -28,7 +33,9 @@ class FGSMFitness(MetaCallback):
         std: What it divides by; by default its attribute ``std``.
 
     Raises:
-        ValueError: If ``epsilon`` is negative.
+        ValueError: If ``epsilon`` is negative, or an entry of ``std`` not positive.
+
+    Source: Goodfellow et al. (2015).
     """
 
     name = "val_fgsm_accuracy"
@@ -39,9 +46,9 @@ class FGSMFitness(MetaCallback):
         mean: list[float] | None = None,
         std: list[float] | None = None,
     ) -> None:
-        if not epsilon >= 0:
-            raise ValueError(f"Expected argument `epsilon` to be at least 0, got {epsilon!r}.")
-        self.epsilon = epsilon
+        if std is not None and not all(value > 0 for value in std):
+            raise ValueError(f"Expected argument `std` to hold positive numbers, got {std}.")
+        self.epsilon = check_interval("epsilon", epsilon, 0, math.inf)
         self.mean = mean
         self.std = std
 
@@ -55,8 +62,8 @@ class FGSMFitness(MetaCallback):
         std = getattr(data, "std", None) if self.std is None else self.std
         if mean is None or std is None:
             raise ValueError(
-                f"Expected {type(data).__name__} to have attributes `mean` and `std`, or FGSMFitness "
-                "to be given them: the attack is measured in raw pixels."
+                f"Expected {type(data).__name__} to have attributes `mean` and `std`, or "
+                "FGSMFitness to be given them: the attack is measured in raw pixels."
             )
         inner = FGSMFitness(self.epsilon, _as_list(mean), _as_list(std))
         return replace(
@@ -83,7 +90,7 @@ class FGSMFitness(MetaCallback):
     def attacked_correct(
         self, module: pl.LightningModule, inputs: Tensor, target: Tensor
     ) -> Tensor:
-        """Whether each attacked input is still classified right: (B,), or (C, B) of a population."""
+        """Whether each input is still classified right under attack: (B,), or (C, B) of a stack."""
         if self.mean is None or self.std is None:
             raise ValueError("Expected arguments `mean` and `std` for an attack in raw pixels.")
         shape = [-1] + [1] * (inputs.dim() - 2)
@@ -98,10 +105,10 @@ class FGSMFitness(MetaCallback):
         if isinstance(module, PopulationModule):
             inputs = inputs.expand(module.size, *inputs.shape)
             target = target.expand(module.size, *target.shape)
-        with torch.enable_grad():
-            attacked = inputs.detach().clone().requires_grad_()
+        with torch.inference_mode(False), torch.enable_grad():
+            attacked, target = inputs.detach().clone().requires_grad_(), target.clone()
             outputs = outputs_of(attacked)
-            loss = F.cross_entropy(outputs.flatten(0, -2), target.flatten(), reduction="sum")
+            loss = cross_entropy(outputs.flatten(0, -2), target.flatten(), reduction="sum")
             (gradient,) = torch.autograd.grad(loss, attacked)
         moved = attacked.detach() + self.epsilon / std * gradient.sign()
         moved = torch.maximum(torch.minimum(moved, (1 - mean) / std), -mean / std)

@@ -29,7 +29,7 @@ class SearchHistory(MetaCallback):
             with path.open(newline="", encoding="utf-8") as file:
                 stored = list(csv.reader(file))[1:]
             done = search.searcher.generation
-            rows = [row for row in stored if len(row) == len(COLUMNS) and int(row[0]) < done]
+            rows = [row for row in stored if _is_whole(row) and int(row[0]) < done]
         write_atomic(path, _csv([list(COLUMNS), *rows]))
 
     def on_generation_end(
@@ -45,7 +45,7 @@ class SearchHistory(MetaCallback):
                 f"{item.seconds:.4f}",
                 item.candidate.structure or "",
                 " ".join(map(repr, item.candidate.theta)),
-                item.message.replace("\n", " ")[:500],
+                " ".join(item.message.split())[:500],
             ]
             for index, item in enumerate(evaluations)
         ]
@@ -53,6 +53,10 @@ class SearchHistory(MetaCallback):
             file.write(_csv(rows))
             file.flush()
             os.fsync(file.fileno())
+
+
+def _is_whole(row: list[str]) -> bool:
+    return len(row) == len(COLUMNS) and row[0].isdecimal()
 
 
 def _csv(rows: list[list[str]]) -> str:

@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 
 from lightning_lossmeta.artifacts import LearnedLoss
 from lightning_lossmeta.callbacks.learning_rate import LearningRateFactor
+from lightning_lossmeta.task import check_loss_fn
 
 
 class InjectLoss(LearningRateFactor):
@@ -24,38 +25,43 @@ class InjectLoss(LearningRateFactor):
         ArtifactError: If the file is no learned loss.
     """
 
-    def __init__(
-        self, path: str | os.PathLike[str], learning_rate_factor: float = 1.0
-    ) -> None:
+    def __init__(self, path: str | os.PathLike[str], learning_rate_factor: float = 1.0) -> None:
         super().__init__(learning_rate_factor)
         self.path = path
         self.loss = LearnedLoss(path)
         self._original: Any = None
+        self._swapped = False
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Put the loss in place.
 
         Raises:
-            TypeError: If the module has no ``loss_fn``.
+            TypeError: If the module has no ``loss_fn``, or its class has it, out of reach.
         """
         if stage != "fit":
             return
-        if not hasattr(pl_module, "loss_fn"):
-            raise TypeError(
-                f"Expected {type(pl_module).__name__} to have an attribute `loss_fn` for InjectLoss."
-            )
+        check_loss_fn(pl_module)
         self._original = pl_module.loss_fn
+        self._swapped = True
         _put(pl_module, self.loss)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Give the module its own loss back."""
-        if stage == "fit":
-            _put(pl_module, self._original)
+        self._restore(pl_module)
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Give the module its own loss back: Lightning calls no ``teardown`` then."""
+        self._restore(pl_module)
+
+    def _restore(self, module: pl.LightningModule) -> None:
+        if self._swapped:
+            _put(module, self._original)
+            self._original, self._swapped = None, False
 
 
 def _put(module: pl.LightningModule, loss: Any) -> None:
-    # A module may hold a function or an nn.Module there; nn.Module refuses to replace one by other.
-    if "loss_fn" in module._modules:
-        del module._modules["loss_fn"]
-    module.__dict__.pop("loss_fn", None)
+    # nn.Module refuses to replace a module by a function.
+    del module.loss_fn
     module.loss_fn = loss

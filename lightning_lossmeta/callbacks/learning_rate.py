@@ -34,6 +34,14 @@ class LearningRateFactor(pl.Callback):
                     if key in group:
                         group[key] = group[key] * self.factor
         for config in trainer.lr_scheduler_configs:
-            scheduler: Any = config.scheduler
-            if hasattr(scheduler, "base_lrs"):
-                scheduler.base_lrs = [rate * self.factor for rate in scheduler.base_lrs]
+            self._scale(config.scheduler)
+
+    def _scale(self, scheduler: Any) -> None:
+        """Scale what a schedule remembers, and the schedules that it is made of."""
+        for name in ("base_lrs", "max_lrs", "min_lrs"):
+            if hasattr(scheduler, name):
+                setattr(scheduler, name, [rate * self.factor for rate in getattr(scheduler, name)])
+        if hasattr(scheduler, "eta_min"):
+            scheduler.eta_min *= self.factor
+        for part in getattr(scheduler, "_schedulers", ()):
+            self._scale(part)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lightning_lossmeta.callbacks.base import MetaCallback
 from lightning_lossmeta.families import LossFamily, NormalisedFamily
+from lightning_lossmeta.families.normalised import check_range
 
 
 class LossNormalisation(MetaCallback):
@@ -13,10 +14,14 @@ class LossNormalisation(MetaCallback):
 
     Args:
         eta: Width of the range.
-        samples: Random points of the simplex, beside its corners, edges and centre.
+        samples: Random points of the simplex a concentration, beside the regular ones.
+
+    Raises:
+        ValueError: If ``eta`` is not positive or ``samples`` is negative.
     """
 
     def __init__(self, eta: float = 1.0, samples: int = 500) -> None:
+        check_range(eta, samples)
         self.eta = eta
         self.samples = samples
 

@@ -22,7 +22,7 @@ from lightning_lossmeta.evaluation import Evaluation
 
 
 class SearchProgress(MetaCallback):
-    """A bar over generations with best and mean fitness, rejected and diverged candidates, time left.
+    """A bar over generations: best and mean fitness, rejected and diverged candidates, time left.
 
     Where the output is no terminal, one line a generation.
     """
@@ -73,7 +73,7 @@ class SearchProgress(MetaCallback):
             return
         done = generation + 1 - self._first
         left = (time.perf_counter() - self._started) / done * (search.generations - generation - 1)
-        print(  # noqa: T201 - the user's progress
+        print(
             f"generation {generation + 1}/{search.generations}: {text}, {left:.0f} s left",
             flush=True,
         )

@@ -65,8 +65,8 @@ class Searcher(ABC):
         Raises:
             TypeError: If this searcher can't search such a space.
         """
-        self._told, self._asked, self._started = [], None, True
         self._start(space, seed)
+        self._told, self._asked, self._started = [], None, True
 
     def ask(self) -> list[Candidate]:
         """The next generation; asked twice without a ``tell``, it is the same.

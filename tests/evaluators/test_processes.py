@@ -81,7 +81,9 @@ class ScriptedLoss(LossFunction):
     def per_sample(self, output, target):
         if self.mishap == "sleep":
             time.sleep(self.number / SESSION.steps)
-        elif self.mishap == "exit" or (self.mishap == "exit once" and not self.marker.exists()):
+        elif self.mishap == "exit":
+            os._exit(3)
+        elif self.mishap == "exit once" and not self.marker.exists():
             self.marker.touch()
             os._exit(3)
         elif self.mishap == "raise":
@@ -94,7 +96,7 @@ class ScriptedFamily(LossFamily):
     name = "scripted"
     space = None
 
-    def __init__(self, marker=Path("unused")):
+    def __init__(self, marker=None):
         self.marker = marker
 
     def build(self, candidate):
