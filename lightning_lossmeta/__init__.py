@@ -31,6 +31,7 @@ _HOMES = {
         "TrainerEvaluator",
     ),
     "families": ("LossFamily", "TaylorFamily", "TaylorLoss"),
+    "finalists": ("Finalists",),
     "losses": ("CrossEntropy", "LossFunction", "MeanSquaredError"),
     "models": ("LeNet5", "LogisticRegression", "MLP"),
     "modules": ("PopulationModule", "SupervisedModule"),

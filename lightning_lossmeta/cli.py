@@ -8,7 +8,6 @@ import signal
 import sys
 import warnings
 from contextlib import nullcontext
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from lightning_lossmeta.artifacts import write_atomic
 from lightning_lossmeta.callbacks.base import MetaCallback, Search
 from lightning_lossmeta.evaluators.session import quiet_lightning
 from lightning_lossmeta.hints import with_hint
+from lightning_lossmeta.runs import new_directory
 from lightning_lossmeta.trainer import MetaLossTrainer, SearchError, SearchResult
 
 
@@ -86,7 +86,8 @@ class LossmetaCLI(LightningCLI):
         config = self.config["search"]
         chosen = self.config_init["search"]
         if chosen.run_dir is None and chosen.resume is None:
-            chosen.run_dir = str(_default_directory(config))
+            name = Path(str(config.config[0])).stem if config.config else "search"
+            chosen.run_dir = str(new_directory(name))
         kept = config.clone()
         kept.run_dir = None
         kept.resume = None
@@ -115,13 +116,6 @@ class LossmetaCLI(LightningCLI):
             f"  tensorboard --logdir {result.directory}\n"
             f"  lossmeta fit --config {result.directory / 'fit.yaml'}"
         )
-
-
-def _default_directory(config: Namespace) -> Path:
-    name = "search"
-    if config.config:
-        name = Path(str(config.config[0])).stem
-    return Path("runs") / f"{name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
 
 
 def save_fit_config(result: SearchResult, config: Namespace, batches: int) -> None:

@@ -143,7 +143,7 @@ def check_loss_fn(module: pl.LightningModule) -> None:
 def _seed_all(seed: int) -> None:
     torch.manual_seed(seed)
     random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002 - whatever a factory draws from
+    np.random.seed(seed % 2**32)
 
 
 def _draw_weights(module: pl.LightningModule) -> None:

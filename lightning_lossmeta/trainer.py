@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pytorch_lightning as pl
 
 from lightning_lossmeta.artifacts import Artifact
@@ -23,16 +20,19 @@ from lightning_lossmeta.callbacks import (
     SearchHistory,
     SearchProgress,
 )
-from lightning_lossmeta.callbacks.checkpoint import best_artifact, load_state, save_state
+from lightning_lossmeta.callbacks.checkpoint import best_artifact
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.comparison import Comparison, Row
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.evaluators import AutoEvaluator, Evaluator
 from lightning_lossmeta.evaluators.session import guarded
 from lightning_lossmeta.families import LossFamily, TaylorFamily
+from lightning_lossmeta.finalists import Finalists, choose_finalist
 from lightning_lossmeta.preflight import check_task
+from lightning_lossmeta.runs import how_to_go_on, make_directory, new_directory, take_up
 from lightning_lossmeta.searchers import CMAESSearcher, Searcher
-from lightning_lossmeta.settings import changed_keys, plain
+from lightning_lossmeta.seeds import derived_seed
+from lightning_lossmeta.settings import plain
 from lightning_lossmeta.summary import final_comparison
 from lightning_lossmeta.task import Session, Task
 
@@ -88,6 +88,7 @@ class MetaLossTrainer(pl.Trainer):
         validations: int = 4,
         images: int | None = None,
         learning_rate_factor: float = 1.0,
+        finalists: Finalists | None = None,
         comparison: Comparison | None = None,
         run_dir: str | None = None,
         resume: str | None = None,
@@ -109,6 +110,8 @@ class MetaLossTrainer(pl.Trainer):
             validations: Points of a candidate's validation curve.
             images: Training samples that an inner fit sees; all by default.
             learning_rate_factor: Multiplies the module's learning rates in inner fits.
+            finalists: How the learned loss is chosen among the best on fresh seeds; by default it
+                is the candidate with the best fitness.
             comparison: How the learned loss is compared with others at the end; none by default.
             run_dir: The run's folder, made by the search; ``runs/FAMILY-TIME`` by default.
             resume: The folder of a run to go on with.
@@ -150,9 +153,9 @@ class MetaLossTrainer(pl.Trainer):
             ]
         if reason := evaluator.unsupported(family, tasks):
             raise ValueError(f"{type(evaluator).__name__} can't be used here: {reason}")
-        searcher.start(family.space, _derived_seed(seed, 0))
+        searcher.start(family.space, derived_seed(seed, 0))
         search = Search(
-            directory=_run_directory(run_dir, resume, family),
+            directory=Path(resume or run_dir or new_directory(family.name)),
             family=family,
             searcher=searcher,
             tasks=tasks,
@@ -162,21 +165,22 @@ class MetaLossTrainer(pl.Trainer):
             settings=plain(family, searcher, evaluator, tasks, callbacks),
         )
         if resume is not None:
-            _resume(search, evaluator)
+            take_up(search, evaluator)
         else:
-            _make_directory(search.directory)
+            make_directory(search.directory)
         started = time.perf_counter()
         try:
             self._search_loop(search, evaluator, callbacks)
+            chosen = _chosen(search, evaluator, finalists)
+            artifact = best_artifact(search, chosen, asdict(finalists) if finalists else None)
+            artifact.save(search.directory / "best.json")
             seconds = time.perf_counter() - started
-            artifact = _best(search)
             rows = final_comparison(search, artifact, evaluator, comparison) if comparison else []
         except (KeyboardInterrupt, SystemExit) as stop:
-            raise KeyboardInterrupt(_how_to_go_on(search)) from stop
+            raise KeyboardInterrupt(how_to_go_on(search)) from stop
         finally:
             evaluator.close()
-        assert search.best is not None  # noqa: S101 - for the type checker: _best raises
-        return SearchResult(search.directory, artifact, search.best, rows, seconds)
+        return SearchResult(search.directory, artifact, chosen, rows, seconds)
 
     def _search_loop(
         self, search: Search, evaluator: Evaluator, callbacks: list[MetaCallback]
@@ -205,7 +209,7 @@ class MetaLossTrainer(pl.Trainer):
         screened = [_screen(candidate, search.family, callbacks) for candidate in candidates]
         passed = [c for c, verdict in zip(candidates, screened, strict=True) if verdict is None]
         tasks = [
-            replace(task, seed=_derived_seed(search.seed, 1, generation, number))
+            replace(task, seed=derived_seed(search.seed, 1, generation, number))
             for number, task in enumerate(search.tasks)
         ]
         scored = iter(evaluator.evaluate(passed, search.family, tasks))
@@ -257,10 +261,6 @@ class MetaLossTrainer(pl.Trainer):
         return sorted(given, key=lambda item: isinstance(item, SearchCheckpoint))
 
 
-def _derived_seed(*parts: int) -> int:
-    return int(np.random.SeedSequence(parts).generate_state(1)[0])
-
-
 def _screen(
     candidate: Candidate, family: LossFamily, callbacks: list[MetaCallback]
 ) -> Evaluation | None:
@@ -285,14 +285,14 @@ def _refuse_if_all_failed(evaluations: list[Evaluation]) -> None:
         )
 
 
-def _best(search: Search) -> Artifact:
+def _chosen(search: Search, evaluator: Evaluator, finalists: Finalists | None) -> Evaluation:
     if search.best is None:
         raise SearchError(
             f"No candidate could be trained in {search.searcher.generation} generations; "
             f"'{search.directory / SearchHistory.file_name}' says what became of each. Try another "
             "`start` of the family, a smaller `sigma` of the searcher, or fewer filters."
         )
-    return best_artifact(search)
+    return choose_finalist(search, evaluator, finalists) if finalists else search.best
 
 
 def _check_generations(generations: int) -> None:
@@ -300,70 +300,3 @@ def _check_generations(generations: int) -> None:
         raise ValueError(
             f"Expected argument `generations` to be an integer of at least 1, got {generations!r}."
         )
-
-
-def _run_directory(run_dir: str | None, resume: str | None, family: LossFamily) -> Path:
-    if resume is not None:
-        return Path(resume)
-    if run_dir is not None:
-        return Path(run_dir)
-    return Path("runs") / f"{family.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
-
-
-def _make_directory(directory: Path) -> None:
-    started = directory / "state.json"
-    if started.exists():
-        raise FileExistsError(
-            f"Expected `run_dir` to be new, but '{directory}' holds a search: go on with it by "
-            f"`--resume {directory}`, or choose another folder."
-        )
-    foreign = [item.name for item in directory.glob("*") if item.name != "config.yaml"]
-    if foreign:
-        raise FileExistsError(
-            f"Expected `run_dir` to be a new or empty folder, got '{directory}' with "
-            f"{sorted(foreign)[:5]}."
-        )
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        probe = directory / ".probe"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise PermissionError(
-            f"Expected `run_dir` to be a folder that can be written, got '{directory}': "
-            f"{error.strerror}."
-        ) from error
-
-
-def _resume(search: Search, evaluator: Evaluator) -> None:
-    state = load_state(search.directory)
-    if state["seed"] != search.seed:
-        raise ValueError(
-            f"Expected the seed of '{search.directory}', {state['seed']}, to resume it, got "
-            f"{search.seed}."
-        )
-    if changed := changed_keys(state["settings"], search.settings):
-        raise ValueError(
-            f"Expected the settings of '{search.directory}' to resume it; these differ: "
-            f"{'; '.join(changed)}."
-        )
-    search.searcher.load_state_dict(state["searcher"])
-    evaluator.load_state_dict(state["evaluator"])
-    search.evaluator_state = state["evaluator"]
-    if (best := state["best"]) is not None:
-        candidate = Candidate(best["structure"], tuple(best["theta"]))
-        search.best = Evaluation(candidate, best["fitness"])
-        search.best_generation = best["generation"]
-
-
-def _how_to_go_on(search: Search) -> str:
-    done = search.searcher.generation
-    if done == 0:
-        return "Interrupted before the first generation was done: nothing to resume."
-    if not (search.directory / "state.json").exists():
-        save_state(search)
-    best = math.nan if search.best is None else search.best.fitness
-    return (
-        f"Interrupted after {done} of {search.generations} generations (best fitness {best:.4f}). "
-        f"Go on with: lossmeta search --resume {search.directory}"
-    )

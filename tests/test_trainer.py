@@ -13,6 +13,7 @@ from lightning_lossmeta import (
     Comparison,
     DigitsDataModule,
     Evaluation,
+    Finalists,
     InvariantCheck,
     LossNormalisation,
     MetaCallback,
@@ -20,6 +21,7 @@ from lightning_lossmeta import (
     MLP,
     PopulationEvaluator,
     SearchError,
+    Session,
     Status,
     SupervisedModule,
     TaylorFamily,
@@ -27,6 +29,7 @@ from lightning_lossmeta import (
     TrainerEvaluator,
     load_loss,
 )
+from lightning_lossmeta.seeds import derived_seed
 
 
 def _search(directory, callbacks=(), module=None, data=None, **changes):
@@ -346,3 +349,31 @@ def test_fitness_can_be_minimised(tmp_path):
     fitness = [float(row["fitness"]) for row in _history(tmp_path / "run")]
     assert result.evaluation.fitness == max(fitness)
     assert result.evaluation.metrics["val_loss"] == -result.evaluation.fitness
+
+
+def test_finalists_are_chosen_on_fresh_seeds(tmp_path):
+    settings = {"searcher": CMAESSearcher(6), "finalists": Finalists(count=3, seeds=2)}
+    result = _search(tmp_path / "run", **settings)
+    rows = sorted(_history(tmp_path / "run"), key=lambda row: -float(row["fitness"]))
+    leaders = [tuple(map(float, row["theta"].split())) for row in rows[:3]]
+    assert result.evaluation.candidate.theta in leaders
+    stored = load_loss(tmp_path / "run" / "best.json").artifact
+    assert stored.candidate == result.evaluation.candidate
+    assert stored.provenance["fitness"] == result.evaluation.fitness
+    assert stored.provenance["finalists"] == {"count": 3, "seeds": 2}
+    means = {}
+    for number in range(2):
+        session = Session(steps=15, validations=1, accelerator="cpu")
+        module = SupervisedModule(MLP(64, [8], 10))
+        seed = derived_seed(7, 2, number, 0)
+        task = Task(module, DigitsDataModule(), session, seed=seed)
+        candidates = [Candidate(None, theta) for theta in leaders]
+        for item in PopulationEvaluator().evaluate(candidates, TaylorFamily(), [task]):
+            means[item.candidate] = means.get(item.candidate, 0) + item.fitness / 2
+    assert result.evaluation.fitness == pytest.approx(max(means.values()))
+
+
+@pytest.mark.parametrize("bad", [{"count": 0}, {"seeds": 0}])
+def test_finalists_refuse_numbers_below_one(bad):
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        Finalists(**bad)

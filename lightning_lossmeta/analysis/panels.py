@@ -78,7 +78,7 @@ def heatmap_figure(losses: Mapping[str, LossFunction], num_classes: int) -> Figu
     h = torch.linspace(0.005, 0.995, 120, dtype=torch.float64)
     y = torch.linspace(0, 1, 61, dtype=torch.float64)
     figure, panels = _grid(len(losses), f"Loss over prediction and label ({num_classes} classes)")
-    levels = torch.linspace(-0.5, 1.5, 21).tolist()
+    levels = torch.linspace(0, 1.5, 16).tolist()
     for axes, (name, loss) in zip(panels, losses.items(), strict=True):
         low, high = loss_range(loss, num_classes)
         values = (soft_label_map(loss, h, y, num_classes) - low) / (high - low)
@@ -89,8 +89,8 @@ def heatmap_figure(losses: Mapping[str, LossFunction], num_classes: int) -> Figu
         axes.grid(False)
     for axes in panels[:: min(len(panels), _COLUMNS)]:
         axes.set_ylabel("label y of the class")
-    bar = figure.colorbar(image, ax=list(panels), label="scaled loss; dots: least for each y")
-    bar.set_ticks([-0.5, 0, 0.5, 1, 1.5])
+    label = "scaled loss (dots: least for each y)"
+    figure.colorbar(image, ax=panels, label=label, ticks=[0, 0.5, 1, 1.5], pad=0.01)
     return figure
 
 

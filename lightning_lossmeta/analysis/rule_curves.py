@@ -56,7 +56,7 @@ def gamma_figure(losses: Mapping[str, LossFunction], num_classes: int) -> Figure
         tidy(axes, title, "probability p of the target class")
         axes.set_xlim(0, 1)
         mark_untrained(axes, 1 / num_classes)
-    panels[0].set_ylabel(r"$\gamma_k - \sum_j h_j \gamma_j$   (above 0: logit grows)")
+    panels[0].set_ylabel(r"$\gamma_k - \Sigma_j h_j \gamma_j$   (above 0: logit grows)")
     legend_below(figure, panels[0])
     return figure
 

@@ -155,11 +155,13 @@ def _finite(text: str) -> float:
 
 def _check_depth(content: Any) -> None:
     level = [content]
-    for _ in range(MAX_DEPTH):
-        inner = (item.values() if isinstance(item, dict) else item for item in level)
-        level = [value for items in inner for value in items if isinstance(value, (dict, list))]
+    for _ in range(MAX_DEPTH + 1):
+        level = [item for item in level if isinstance(item, (dict, list))]
         if not level:
             return
+        level = [
+            value for item in level for value in (item.values() if isinstance(item, dict) else item)
+        ]
     raise ArtifactError(_TOO_DEEP)
 
 

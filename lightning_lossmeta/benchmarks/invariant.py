@@ -91,7 +91,7 @@ def train(
         def one(theta: Tensor, output: Tensor) -> Tensor:
             return functional_call(loss, {"theta": theta}, (output, target))  # type: ignore[no-any-return]
 
-        return vmap(one)(thetas, logits).sum()  # type: ignore[no-any-return]
+        return vmap(one)(thetas, logits).sum()
 
     generator = torch.Generator().manual_seed(seed)
     for _ in range(steps):
@@ -155,7 +155,7 @@ def measure(
     }
     built = [TaylorLoss(theta.tolist()) for theta in thetas]
     for test in ("exact", "published"):
-        kept = torch.tensor([trainable(loss, num_classes, test) for loss in built])  # type: ignore[arg-type]
+        kept = torch.tensor([trainable(loss, num_classes, test) for loss in built])
         both = (kept & trained).sum().item()
         result[test] = {
             "kept": kept.float().mean().item(),

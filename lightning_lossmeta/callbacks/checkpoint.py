@@ -27,7 +27,7 @@ class SearchCheckpoint(MetaCallback):
     ) -> None:
         """Write the best loss, then the state that says it is there."""
         if search.best is not None and search.best_generation == generation:
-            best_artifact(search).save(search.directory / "best.json")
+            best_artifact(search, search.best).save(search.directory / "best.json")
         save_state(search)
 
 
@@ -81,21 +81,24 @@ def load_state(directory: Path) -> dict[str, Any]:
     return content
 
 
-def best_artifact(search: Search) -> Artifact:
-    """The best loss so far, with where it came from.
+def best_artifact(
+    search: Search, chosen: Evaluation, finalists: dict[str, int] | None = None
+) -> Artifact:
+    """A candidate of a search as a learned loss, with where it came from.
 
-    Raises:
-        ValueError: If there is none.
+    Args:
+        search: What found it.
+        chosen: The candidate and its fitness.
+        finalists: How it was chosen on fresh seeds, if it was.
     """
-    if search.best is None:
-        raise ValueError("Expected a search that trained at least one candidate.")
     session = search.tasks[0].session
     provenance = {
-        "fitness": search.best.fitness,
+        "fitness": chosen.fitness,
+        "finalists": finalists,
         "monitor": session.monitor,
         "mode": session.mode,
-        "generation": search.best_generation,
-        "generations_done": search.searcher.generation,
+        "generation": _generation(search, chosen),
+        "generations": search.searcher.generation,
         "candidates_a_generation": getattr(search.searcher, "population", None),
         "steps": session.steps,
         "images": session.images,
@@ -111,7 +114,15 @@ def best_artifact(search: Search) -> Artifact:
             "pytorch_lightning": version("pytorch-lightning"),
         },
     }
-    return Artifact.of(search.family, search.best.candidate, provenance)
+    return Artifact.of(search.family, chosen.candidate, provenance)
+
+
+def _generation(search: Search, chosen: Evaluation) -> int | None:
+    """When a candidate was tried first."""
+    for number, told in enumerate(search.searcher.told):
+        if any(item.candidate == chosen.candidate for item in told):
+            return number
+    return None
 
 
 def describe(task: Task) -> dict[str, str]:

@@ -56,6 +56,9 @@ class TensorDataModule(pl.LightningDataModule, ABC):
             ``None`` keeps all.
         split_seed: Decides which sample is in which split.
 
+    Raises:
+        ValueError: If a number is out of its range.
+
     Attributes:
         num_classes: How many classes there are.
         mean: What was subtracted of pixels in [0, 1], by channel.
@@ -74,13 +77,11 @@ class TensorDataModule(pl.LightningDataModule, ABC):
         split_seed: int = 0,
     ) -> None:
         super().__init__()
-        for name, value in (
-            ("batch_size", batch_size),
-            ("eval_batch_size", eval_batch_size),
-            ("train_size", train_size),
-        ):
-            if value is not None and (isinstance(value, bool) or value < 1):
-                raise ValueError(f"Expected argument `{name}` to be at least 1, got {value!r}.")
+        check_at_least("batch_size", batch_size, 1)
+        check_at_least("eval_batch_size", eval_batch_size, 1)
+        if train_size is not None:
+            check_at_least("train_size", train_size, 1)
+        check_at_least("split_seed", split_seed, 0)
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.train_size = train_size
@@ -118,9 +119,14 @@ class TensorDataModule(pl.LightningDataModule, ABC):
         _ = self.splits
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the tensors: another process reads them itself."""
-        state = super().__getstate__() if hasattr(super(), "__getstate__") else self.__dict__
-        return {**state, "_splits": None}
+        """Without the tensors, which another process reads itself, and the Trainer of a fit."""
+        return {**self.__dict__, "_splits": None, "trainer": None}
+
+    def __copy__(self) -> TensorDataModule:
+        """Share the tensors, unlike a pickle."""
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
 
     def train_dataloader(self) -> BatchLoader:
         """Shuffled batches of the training split; the last, incomplete one is left out."""
@@ -141,3 +147,13 @@ class TensorDataModule(pl.LightningDataModule, ABC):
 
     def _in_order(self, split: Split) -> BatchLoader:
         return BatchLoader(split.inputs, split.targets, self.eval_batch_size)
+
+
+def check_at_least(name: str, value: int, least: int) -> None:
+    """Refuse what is no integer, or too small a one.
+
+    Raises:
+        ValueError: Naming the argument.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"Expected argument `{name}` to be at least {least}, got {value!r}.")

@@ -18,7 +18,7 @@ class DigitsDataModule(TensorDataModule):
     Args:
         batch_size: Of training.
         eval_batch_size: Of validation and test.
-        train_size: Keep this many training samples; ``None`` keeps all 1,077.
+        train_size: Keep this many training samples; ``None`` keeps all 1,078.
         split_seed: Decides which sample is in which split.
     """
 

@@ -45,7 +45,8 @@ class BatchLoader:
             )
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
             raise ValueError(
-                f"Expected argument `batch_size` to be an integer of at least 1, got {batch_size!r}."
+                "Expected argument `batch_size` to be an integer of at least 1, "
+                f"got {batch_size!r}."
             )
         self.inputs = inputs
         self.targets = targets
@@ -69,7 +70,8 @@ class BatchLoader:
                 chosen = order[part]
                 yield inputs.index_select(0, chosen), targets.index_select(0, chosen)
             else:
-                yield inputs[part], targets[part]
+                # Copies: what is done to a batch in place must not reach the data.
+                yield inputs[part].clone(), targets[part].clone()
 
     def subset(self, count: int, seed: int) -> BatchLoader:
         """A loader over ``count`` samples, chosen by the seed, as many of each class as can be.
@@ -90,8 +92,9 @@ class BatchLoader:
 
 def _rank_within_class(targets: Tensor) -> Tensor:
     """For each sample how many of its class stand before it."""
-    ranks = torch.zeros_like(targets)
-    for label in targets.unique():
-        members = targets == label
-        ranks[members] = torch.arange(int(members.sum()), device=targets.device)
+    by_class = targets.argsort(stable=True)
+    labels = targets[by_class]
+    ranks = torch.empty_like(by_class)
+    first = torch.searchsorted(labels, labels)
+    ranks[by_class] = torch.arange(len(labels), device=labels.device) - first
     return ranks

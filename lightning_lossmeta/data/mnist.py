@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torchvision.datasets import MNIST
 
-from lightning_lossmeta.data.base import Split, Splits, TensorDataModule
+from lightning_lossmeta.data.base import Split, Splits, TensorDataModule, check_at_least
 
 _FILES = (
     "train-images-idx3-ubyte",
@@ -50,8 +50,7 @@ class MNISTDataModule(TensorDataModule):
         split_seed: int = 0,
     ) -> None:
         super().__init__(batch_size, eval_batch_size, train_size, split_seed)
-        if isinstance(val_size, bool) or val_size < 1:
-            raise ValueError(f"Expected argument `val_size` to be at least 1, got {val_size!r}.")
+        check_at_least("val_size", val_size, 1)
         self.root = root
         self.download = download
         self.val_size = val_size

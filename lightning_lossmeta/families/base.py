@@ -64,8 +64,29 @@ class LossFamily(ABC):
         The constructor's arguments, all of them, where the family is storable.
         """
 
+    def expression(self, candidate: Candidate) -> Any:
+        """The loss of one class, averaged over the classes, as a SymPy expression: for exports.
+
+        Args:
+            candidate: Of this family.
+
+        Returns:
+            An expression of the :func:`class_symbols`.
+
+        Raises:
+            NotImplementedError: If losses of this family are not written class by class.
+        """
+        raise NotImplementedError(f"{type(self).__name__} writes no expression of its losses.")
+
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self.settings() == other.settings()
 
     def __hash__(self) -> int:
         return hash((type(self), repr(self.settings())))
+
+
+def class_symbols() -> tuple[Any, Any]:
+    """SymPy's symbols of a class's probability h and target y."""
+    from sympy import Symbol  # takes half a second, which only exports need
+
+    return Symbol("h", positive=True), Symbol("y", nonnegative=True)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.families.base import LossFamily, VectorSpace
+from lightning_lossmeta.families.base import LossFamily, VectorSpace, class_symbols
 from lightning_lossmeta.losses.base import LossFunction, Reduction, soft_target
 
 Term = tuple[int, int]
@@ -227,6 +227,22 @@ class TaylorFamily(LossFamily):
             factors += [_power(h, i)] + ([_power(y, j)] if j else [])
             text += f" {sign}{' '.join(factors)}"
         return f"mean_k[{text or ' 0'} ]"
+
+    def expression(self, candidate: Candidate) -> Any:
+        """The polynomial, term by term, with coefficients as they are."""
+        from sympy import Add, Float, Mul
+        from sympy.core.parameters import distribute
+
+        style = CONVENTIONS[self.convention]
+        h, y = class_symbols()
+        with distribute(False):  # keeps a factor in front of its bracket
+            d = h - Float(candidate.theta[1 - style.label_centre])
+            e = y - Float(candidate.theta[style.label_centre])
+            terms = []
+            for value, (i, j) in zip(candidate.theta[2:], self.terms, strict=True):
+                value *= style.sign / (_factorial((i, j)) if style.factorials else 1)
+                terms.append(Mul(Float(value), d**i, e**j))
+            return Add(*terms)
 
     def settings(self) -> dict[str, Any]:
         """Order, convention and start."""

@@ -22,8 +22,8 @@ def _cross_entropy(log_h: Tensor, target: Tensor, weight: Tensor | None) -> Tens
 
 
 def _label_smoothing(log_h: Tensor, target: Tensor, weight: Tensor | None, xi: float) -> Tensor:
-    uniform = class_weighted(-log_h, weight).mean(dim=1)
-    return (1 - xi) * at_target(Tensor.neg, log_h, target, weight) + xi * uniform
+    uniform = class_weighted(log_h, weight).mean(dim=1)
+    return (1 - xi) * at_target(Tensor.neg, log_h, target, weight) - xi * uniform
 
 
 def cross_entropy(

@@ -6,7 +6,7 @@ from torch import nn
 
 
 class LeNet5(nn.Sequential):
-    """LeNet-5 (LeCun et al. 1998) in its common modern form: ReLU, max pooling, a linear last layer.
+    """LeNet-5 (LeCun et al. 1998) in its common modern form: ReLU, max pooling, linear output.
 
     Two 5x5 convolutions with 6 and 16 channels (the first padded by 2), each followed by 2x2 max
     pooling, then fully connected layers of 120 and 84.

@@ -59,6 +59,11 @@ class Searcher(ABC):
         """How many generations were told."""
         return len(self._told)
 
+    @property
+    def told(self) -> list[list[Evaluation]]:
+        """What was told, generation by generation."""
+        return self._told
+
     def start(self, space: Any, seed: int) -> None:
         """Begin a search in a family's space.
 

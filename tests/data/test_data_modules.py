@@ -71,7 +71,7 @@ def test_train_size_keeps_a_balanced_part():
     data = DigitsDataModule(train_size=100)
     assert data.splits.train.targets.bincount().tolist() == [10] * 10
     assert len(data.splits.val.targets) == 359
-    with pytest.raises(ValueError, match="at most 1078.*got 2000"):
+    with pytest.raises(ValueError, match=r"at most 1078.*got 2000"):
         DigitsDataModule(train_size=2000).setup()
 
 
@@ -108,7 +108,7 @@ def test_mnist_reads_the_four_files(small_mnist):
 
 def test_mnist_refuses_a_validation_split_of_everything(small_mnist):
     data = MNISTDataModule(root=str(small_mnist), download=False, val_size=50)
-    with pytest.raises(ValueError, match="below 50.*got 50"):
+    with pytest.raises(ValueError, match=r"below 50.*got 50"):
         data.setup()
 
 

@@ -39,7 +39,8 @@ def test_lengths(drop_last, sizes):
 
 def test_fewer_samples_than_a_batch_are_one_batch_even_when_the_last_is_dropped():
     loader = _loader(3, batch_size=8, drop_last=True)
-    assert [len(x) for x, _ in loader] == [3] and len(loader) == 1
+    assert [len(x) for x, _ in loader] == [3]
+    assert len(loader) == 1
 
 
 def test_a_subset_is_class_balanced_and_fixed_by_its_seed():
@@ -56,11 +57,12 @@ def test_a_subset_is_class_balanced_and_fixed_by_its_seed():
 def test_a_subset_of_regression_targets():
     loader = BatchLoader(torch.arange(20.0)[:, None], torch.arange(20.0), batch_size=5)
     subset = loader.subset(7, seed=0)
-    assert torch.equal(subset.inputs.flatten(), subset.targets) and len(subset.targets) == 7
+    assert torch.equal(subset.inputs.flatten(), subset.targets)
+    assert len(subset.targets) == 7
 
 
 def test_bad_arguments_are_named():
-    with pytest.raises(ValueError, match="`batch_size`.*got 0"):
+    with pytest.raises(ValueError, match=r"`batch_size`.*got 0"):
         _loader(4, batch_size=0)
     with pytest.raises(ValueError, match="got 3 and 2"):
         BatchLoader(torch.zeros(3), torch.zeros(2), 1)

@@ -9,7 +9,7 @@ from lightning_lossmeta.models import MLP, LeNet5, LogisticRegression
 CASES = [
     (lambda: LogisticRegression(784, 10), 784 * 10 + 10, (1, 28, 28)),
     (lambda: MLP(784, [1000], 10), 784 * 1000 + 1000 + 1000 * 10 + 10, (1, 28, 28)),
-    (lambda: MLP(64, [32, 16], 3, dropout=0.5, batch_norm=True), 2080 + 528 + 51 + 2 * 48, (1, 8, 8)),
+    (lambda: MLP(64, [32, 16], 3, 0.5, True), 2080 + 528 + 51 + 2 * 48, (1, 8, 8)),
     (lambda: LeNet5(), 61_706, (1, 28, 28)),  # as counted by LeCun et al. for 32x32 inputs
     (lambda: LeNet5(7, 3, 32), 456 + 2416 + 120 * 577 + 10_164 + 595, (3, 32, 32)),
 ]
@@ -20,7 +20,8 @@ def test_parameter_counts_and_shapes(make, count, shape):
     network = make().eval()
     assert sum(p.numel() for p in network.parameters()) == count
     outputs = network(torch.randn(5, *shape))
-    assert outputs.shape[0] == 5 and outputs.dim() == 2
+    assert outputs.shape[0] == 5
+    assert outputs.dim() == 2
 
 
 @pytest.mark.parametrize(("make", "count", "shape"), CASES)

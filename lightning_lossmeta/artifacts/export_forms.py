@@ -1,0 +1,185 @@
+"""Losses as symbolic expressions of one class, the common source of all exports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import Any, Literal, NamedTuple
+
+import sympy
+from sympy import Abs, Expr, Float, Max, Symbol, log
+
+from lightning_lossmeta import losses
+from lightning_lossmeta.artifacts.zoo import ReadyLoss
+from lightning_lossmeta.families.base import class_symbols
+from lightning_lossmeta.losses.base import LossFunction
+
+
+class ExportError(ValueError):
+    """A loss can't be written in the format asked for; says why, and which can."""
+
+
+class Symbols(NamedTuple):
+    """The variables of an expression.
+
+    ``rest`` stands for 1 - h: where h is near 1, code has to compute it from log h.
+    """
+
+    h: Symbol
+    y: Symbol
+    n: Symbol
+    rest: Symbol
+
+
+@dataclass(frozen=True)
+class ClosedForm:
+    """A loss written class by class: ``scale * (mean or sum over k of per_class - offset)``.
+
+    Args:
+        per_class: An expression of :data:`SYMBOLS`, evaluated at (h_k, y_k).
+        over: How the classes are put together.
+        scale: Of a normalised loss.
+        offset: Of a normalised loss.
+    """
+
+    per_class: Expr
+    over: Literal["mean", "sum"] = "mean"
+    scale: float = 1.0
+    offset: float = 0.0
+
+
+def _symbols() -> Symbols:
+    h, y = class_symbols()
+    return Symbols(h, y, Symbol("n", positive=True), Symbol("r", nonnegative=True))
+
+
+SYMBOLS = _symbols()
+_H, _Y, _N, _REST = SYMBOLS
+
+
+def closed_form(ready: ReadyLoss) -> ClosedForm:
+    """The expression of a loss.
+
+    Args:
+        ready: A learned loss, whose family is asked, or a hand-made one.
+
+    Raises:
+        ExportError: If the loss is not written class by class.
+
+    >>> from lightning_lossmeta.artifacts.zoo import find_loss
+    >>> closed_form(find_loss("mse")).per_class
+    (h - y)**2
+    """
+    artifact = ready.artifact
+    try:
+        if artifact is None:
+            return _hand_made(ready.loss)
+        expression = artifact.family.expression(artifact.candidate)
+    except NotImplementedError:
+        raise ExportError(
+            f"'{ready.name}' is not a mean or sum over classes, each by itself, as this format "
+            "needs it: try --format onnx."
+        ) from None
+    if artifact.normalisation is None:
+        return ClosedForm(expression)
+    return ClosedForm(
+        expression, "mean", artifact.normalisation.scale, artifact.normalisation.offset
+    )
+
+
+@singledispatch
+def _hand_made(loss: LossFunction) -> ClosedForm:
+    raise NotImplementedError
+
+
+def _target_only(expression: Any) -> ClosedForm:
+    """Sum_k y_k f(h_k)."""
+    return ClosedForm(_Y * expression, "sum")
+
+
+@_hand_made.register
+def _(loss: losses.CrossEntropy) -> ClosedForm:
+    return _target_only(-log(_H))
+
+
+@_hand_made.register
+def _(loss: losses.LabelSmoothing) -> ClosedForm:
+    return ClosedForm(-(_Y * Float(1 - loss.xi) + Float(loss.xi) / _N) * log(_H), "sum")
+
+
+@_hand_made.register
+def _(loss: losses.Focal) -> ClosedForm:
+    return _target_only(-(_REST ** _number(loss.gamma)) * log(_H))
+
+
+@_hand_made.register
+def _(loss: losses.Poly1) -> ClosedForm:
+    return _target_only(-log(_H) + _number(loss.epsilon) * _REST)
+
+
+@_hand_made.register
+def _(loss: losses.MeanSquaredError) -> ClosedForm:
+    return ClosedForm((_H - _Y) ** 2, "mean")
+
+
+@_hand_made.register
+def _(loss: losses.MeanAbsoluteError) -> ClosedForm:
+    return ClosedForm(Abs(_H - _Y), "sum")
+
+
+@_hand_made.register
+def _(loss: losses.GeneralizedCrossEntropy) -> ClosedForm:
+    return _target_only((1 - _H ** _number(loss.q)) / _number(loss.q))
+
+
+@_hand_made.register
+def _(loss: losses.TruncatedGeneralizedCrossEntropy) -> ClosedForm:
+    base = Max(_H, Float(loss.k))
+    return _target_only((1 - base ** _number(loss.q)) / _number(loss.q))
+
+
+@_hand_made.register
+def _(loss: losses.SymmetricCrossEntropy) -> ClosedForm:
+    reverse = -_H * Max(log(_Y), _number(loss.log_zero))
+    return ClosedForm(-_number(loss.alpha) * _Y * log(_H) + _number(loss.beta) * reverse, "sum")
+
+
+@_hand_made.register
+def _(loss: losses.BootstrapSoft) -> ClosedForm:
+    mixture = Float(loss.beta) * _Y + Float(1 - loss.beta) * _H
+    return ClosedForm(-mixture * log(_H), "sum")
+
+
+@_hand_made.register
+def _(loss: losses.Baikal) -> ClosedForm:
+    return ClosedForm(-log(_H) + _Y / _H, "mean")
+
+
+@_hand_made.register
+def _(loss: losses.AbsoluteCrossEntropy) -> ClosedForm:
+    return _target_only(_number(loss.phi0) * Abs(log(_H) + log(_number(loss.phi1)).evalf()))
+
+
+@_hand_made.register
+def _(loss: losses.SparseLabelSmoothing) -> ClosedForm:
+    share, others = _share(loss.xi), _log_of_others(loss.eps)
+    return _target_only((share - 1) * log(_H) - share * others)
+
+
+@_hand_made.register
+def _(loss: losses.FocalSparseLabelSmoothing) -> ClosedForm:
+    share, others, gamma = _share(loss.xi), _log_of_others(loss.eps), _number(loss.gamma)
+    return _target_only(_REST**gamma * (share - 1) * log(_H) - _H**gamma * share * others)
+
+
+def _share(xi: float) -> Any:
+    return Float(xi) * (_N - 1) / _N
+
+
+def _log_of_others(eps: float) -> Any:
+    return log(_REST + Float(eps)) - log(_N - 1)
+
+
+def _number(value: float) -> Any:
+    """A number, whole ones as integers: powers of them are products, a factor 1 is left out."""
+    return sympy.Integer(int(value)) if float(value).is_integer() else Float(value)

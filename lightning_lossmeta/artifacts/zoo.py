@@ -1,0 +1,196 @@
+"""Losses by name: the hand-made ones, published learned ones, and those shipped as files."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from lightning_lossmeta import losses
+from lightning_lossmeta.artifacts.artifact import Artifact
+from lightning_lossmeta.candidate import Candidate
+from lightning_lossmeta.families import TaylorFamily
+from lightning_lossmeta.losses.base import LossFunction
+from lightning_lossmeta.theory import ALLCNNC_CIFAR10
+
+_HAND_MADE: dict[str, type[LossFunction]] = {
+    "cross_entropy": losses.CrossEntropy,
+    "label_smoothing": losses.LabelSmoothing,
+    "focal": losses.Focal,
+    "poly1": losses.Poly1,
+    "mean_squared_error": losses.MeanSquaredError,
+    "mean_absolute_error": losses.MeanAbsoluteError,
+    "generalized_cross_entropy": losses.GeneralizedCrossEntropy,
+    "truncated_generalized_cross_entropy": losses.TruncatedGeneralizedCrossEntropy,
+    "symmetric_cross_entropy": losses.SymmetricCrossEntropy,
+    "bootstrap_soft": losses.BootstrapSoft,
+    "bootstrap_hard": losses.BootstrapHard,
+    "normalized_cross_entropy": losses.NormalizedCrossEntropy,
+    "nce_and_rce": losses.NCEAndRCE,
+    "nce_and_mae": losses.NCEAndMAE,
+    "baikal": losses.Baikal,
+    "absolute_cross_entropy": losses.AbsoluteCrossEntropy,
+    "sparse_label_smoothing": losses.SparseLabelSmoothing,
+    "focal_sparse_label_smoothing": losses.FocalSparseLabelSmoothing,
+}
+_SHORT = {
+    "ace": "absolute_cross_entropy",
+    "ce": "cross_entropy",
+    "gce": "generalized_cross_entropy",
+    "lsr": "label_smoothing",
+    "mae": "mean_absolute_error",
+    "mse": "mean_squared_error",
+    "nce": "normalized_cross_entropy",
+    "sce": "symmetric_cross_entropy",
+}
+_PUBLISHED = {
+    "taylorglo-allcnnc-cifar10": Artifact(
+        TaylorFamily(order=3),
+        Candidate(None, ALLCNNC_CIFAR10),
+        provenance={
+            "source": "Gonzalez & Miikkulainen (2021), equation 28; equal in gradient",
+            "data": "CIFAR-10",
+            "network": "AllCNN-C",
+            "num_classes": 10,
+        },
+    )
+}
+
+
+class UnknownLossError(ValueError):
+    """A name is that of no ready loss, or a path that of no file; says what comes near."""
+
+
+@dataclass(frozen=True)
+class ReadyLoss:
+    """A loss with what is known of it.
+
+    Args:
+        name: Short, for tables and legends.
+        loss: The loss itself.
+        about: What it is, one line.
+        formula: One line of mathematics.
+        source: Where it was published, or empty.
+        artifact: Parameters and provenance, if it is a learned one.
+        path: Its file, if it came from one.
+    """
+
+    name: str
+    loss: LossFunction
+    about: str
+    formula: str
+    source: str = ""
+    artifact: Artifact | None = None
+    path: Path | None = None
+
+
+def ready_names() -> list[str]:
+    """The names that :func:`ready_loss` knows: hand-made, published, shipped as files."""
+    return [*_HAND_MADE, *_PUBLISHED, *_shipped()]
+
+
+def ready_loss(name: str) -> LossFunction:
+    """A new loss by its name.
+
+    Args:
+        name: One of :func:`ready_names`, a short one such as ``mse``; ``-`` and ``_`` are the same.
+
+    Raises:
+        UnknownLossError: If there is none of this name.
+        ArtifactError: If its file is damaged.
+
+    >>> ready_loss("focal")
+    Focal(gamma=2.0)
+    """
+    return describe_ready(name).loss
+
+
+def describe_ready(name: str) -> ReadyLoss:
+    """A new loss by its name, with what is known of it.
+
+    Args:
+        name: As in :func:`ready_loss`.
+
+    Raises:
+        UnknownLossError: If there is none of this name.
+        ArtifactError: If its file is damaged.
+    """
+    known = {_plain(known): known for known in ready_names()}
+    plain = _plain(name)
+    plain = _SHORT.get(plain, plain)
+    if plain not in known:
+        near = difflib.get_close_matches(plain, [*known, *_SHORT], n=1)
+        hint = f" Did you mean '{known.get(near[0], near[0])}'?" if near else ""
+        raise UnknownLossError(f"there is no ready loss '{name}'.{hint} See lossmeta zoo.")
+    found = known[plain]
+    if found in _HAND_MADE:
+        return _hand_made(found, _HAND_MADE[found])
+    if found in _PUBLISHED:
+        return _learned(found, _PUBLISHED[found])
+    return _from_file(_shipped()[found], found)
+
+
+def find_loss(text: str) -> ReadyLoss:
+    """A loss by the path of its file or by its name.
+
+    Args:
+        text: A path if it names a file, ends in ``.json`` or has a folder in it; a name otherwise.
+
+    Raises:
+        UnknownLossError: If there is no such file or name.
+        ArtifactError: If the file is no learned loss.
+
+    >>> find_loss("mse").name
+    'mean_squared_error'
+    """
+    path = Path(text)
+    if path.is_file():
+        return _from_file(path, path.stem)
+    if path.is_dir():
+        inside = path / "best.json"
+        hint = f" Did you mean '{inside}'?" if inside.is_file() else ""
+        raise UnknownLossError(f"'{text}' is a folder, not a learned loss.{hint}")
+    if path.suffix == ".json" or os.sep in text or "/" in text:
+        raise UnknownLossError(f"there is no file '{text}'.")
+    return describe_ready(text)
+
+
+def _from_file(path: Path, name: str) -> ReadyLoss:
+    return _learned(name, Artifact.load(path), path)
+
+
+def _learned(name: str, artifact: Artifact, path: Path | None = None) -> ReadyLoss:
+    found = artifact.provenance
+    data = [found.get(key) for key in ("network", "data")]
+    where = " on ".join(str(part) for part in data if part)
+    about = f"Learned loss{', for ' + where if where else ''}."
+    source = str(found.get("source", ""))
+    return ReadyLoss(name, artifact.build(), about, artifact.formula(), source, artifact, path)
+
+
+def _hand_made(name: str, cls: type[LossFunction]) -> ReadyLoss:
+    text = inspect.getdoc(cls) or name
+    formula = re.search(r"^ +L = (.*(?:\n +[-+] .*)*)", text, re.MULTILINE)
+    source = re.search(r"^Source: (.*(?:\n\S.*)*)", text, re.MULTILINE)
+    return ReadyLoss(
+        name,
+        cls(),
+        text.split("\n", 1)[0].replace("``", ""),
+        " ".join(formula[1].split()) if formula else "",
+        " ".join(source[1].split()).rstrip(".") if source else "",
+    )
+
+
+def _shipped() -> dict[str, Path]:
+    """The files in ``checkpoints`` of the checkout that this package runs from, if it does."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / "pyproject.toml").is_file():
+        return {}
+    return {path.stem: path for path in sorted((root / "checkpoints").glob("*.json"))}
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "_")

@@ -1,0 +1,83 @@
+import copy
+import pickle
+
+import pytest
+import torch
+
+from lightning_lossmeta.artifacts import Artifact, ArtifactError, LearnedLoss, load_loss
+from lightning_lossmeta.candidate import Candidate
+from lightning_lossmeta.families import NormalisedFamily, TaylorFamily
+
+THETA = (0.1, -0.2, 0.3, -0.4, 0.5, -0.6, 0.7, -0.8)
+
+
+@pytest.fixture
+def path(tmp_path):
+    family = NormalisedFamily(TaylorFamily(), 3)
+    Artifact.of(family, Candidate(None, THETA)).save(tmp_path / "best.json")
+    return tmp_path / "best.json"
+
+
+@pytest.fixture
+def batch():
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(6, 3, generator=generator), torch.tensor([0, 1, 2, 0, 1, 2])
+
+
+def test_is_called_like_cross_entropy(path, batch):
+    loss = load_loss(path)
+    logits = batch[0].clone().requires_grad_()
+    value = loss(logits, batch[1])
+    value.backward()
+    expected = NormalisedFamily(TaylorFamily(), 3).build(Candidate(None, THETA))
+    assert value.shape == ()
+    assert torch.equal(value, expected(*batch))
+    assert logits.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_reduction_overrides_that_of_the_file(path, batch, reduction):
+    losses = LearnedLoss(path, reduction)(*batch)
+    each = LearnedLoss(path).per_sample(*batch)
+    expected = {"mean": each.mean(), "sum": each.sum(), "none": each}[reduction]
+    assert torch.equal(losses, expected)
+    with pytest.raises(ValueError, match="`reduction`"):
+        LearnedLoss(path, "max")
+
+
+def test_reduction_of_the_file(tmp_path, batch):
+    Artifact(TaylorFamily(), Candidate(None, THETA), reduction="sum").save(tmp_path / "a.json")
+    loss = LearnedLoss(tmp_path / "a.json")
+    assert torch.equal(loss(*batch), loss.per_sample(*batch).sum())
+
+
+def test_derivatives_by_probabilities_are_those_of_the_family(path):
+    h = torch.tensor([[0.7, 0.2, 0.3]], dtype=torch.float64)
+    target = torch.tensor([1])
+    expected = NormalisedFamily(TaylorFamily(), 3).build(Candidate(None, THETA))
+    found = LearnedLoss(path).from_probabilities(h, target)
+    assert torch.equal(found, expected.from_probabilities(h, target))
+
+
+def test_says_what_it_is(path):
+    assert Artifact.load(path).formula() in repr(LearnedLoss(path))
+    assert LearnedLoss(path).artifact == Artifact.load(path)
+
+
+def test_needs_its_file_no_more_once_it_is_read(path, batch):
+    loss = LearnedLoss(path)
+    path.unlink()
+    for copied in (copy.deepcopy(loss), pickle.loads(pickle.dumps(loss))):
+        assert torch.equal(copied(*batch), loss(*batch))
+
+
+def test_leaves_no_trace_in_a_state_dict(path):
+    assert torch.nn.ModuleList([LearnedLoss(path)]).state_dict() == {}
+
+
+def test_refuses_what_is_no_learned_loss(tmp_path):
+    (tmp_path / "a.json").write_text("{}")
+    with pytest.raises(ArtifactError, match=r"a\.json"):
+        load_loss(tmp_path / "a.json")
+    with pytest.raises(FileNotFoundError):
+        load_loss(tmp_path / "b.json")
