@@ -41,7 +41,7 @@ _HOMES = {
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = sorted(_HOME)  # noqa: PLE0605 - the names are imported when they are first used
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:

@@ -130,7 +130,8 @@ def save_fit_config(result: SearchResult, config: Namespace, batches: int) -> No
                 "class_path": "lightning_lossmeta.InjectLoss",
                 "init_args": {
                     "path": str(result.directory / "best.json"),
-                    "learning_rate_factor": result.learning_rate_factor * config.learning_rate_factor,
+                    "learning_rate_factor": result.learning_rate_factor
+                    * config.learning_rate_factor,
                 },
             }
         ],

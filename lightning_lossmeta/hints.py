@@ -7,6 +7,7 @@ import inspect
 import re
 import sys
 from collections.abc import Iterable
+from typing import Any
 
 import pytorch_lightning as pl
 from jsonargparse import ArgumentParser
@@ -69,7 +70,8 @@ def _ours() -> set[type]:
     return {cls for cls in subclasses if cls.__module__.startswith("lightning_lossmeta")}
 
 
-def _subclasses(cls: type) -> Iterable[type]:
+def _subclasses(cls: type[Any]) -> Iterable[type[Any]]:
+    child: type[Any]
     for child in cls.__subclasses__():
         yield child
         yield from _subclasses(child)

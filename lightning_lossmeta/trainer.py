@@ -143,6 +143,7 @@ class MetaLossTrainer(pl.Trainer):
         )
         tasks = self._tasks(model, datamodule, session, more_tasks or [])
         callbacks = self._meta_callbacks()
+        _refuse_unsupported(evaluator, family, tasks)
         num_classes = check_task(tasks[0])
         for task in tasks[1:]:
             check_task(task)
@@ -151,8 +152,7 @@ class MetaLossTrainer(pl.Trainer):
             tasks = [
                 replace(t, session=callback.configure_session(t.session, t.data)) for t in tasks
             ]
-        if reason := evaluator.unsupported(family, tasks):
-            raise ValueError(f"{type(evaluator).__name__} can't be used here: {reason}")
+        _refuse_unsupported(evaluator, family, tasks)
         searcher.start(family.space, derived_seed(seed, 0))
         search = Search(
             directory=Path(resume or run_dir or new_directory(family.name)),
@@ -274,6 +274,11 @@ def _screen(
 
     verdict = guarded(candidate, judge)
     return None if verdict.status is Status.OK else verdict
+
+
+def _refuse_unsupported(evaluator: Evaluator, family: LossFamily, tasks: list[Task]) -> None:
+    if reason := evaluator.unsupported(family, tasks):
+        raise ValueError(f"{type(evaluator).__name__} can't be used here: {reason}")
 
 
 def _refuse_if_all_failed(evaluations: list[Evaluation]) -> None:

@@ -8,6 +8,7 @@ import torch
 from strangers import BlobsData, StrangersNet, WithoutLoss
 
 from lightning_lossmeta import (
+    MLP,
     Candidate,
     CMAESSearcher,
     Comparison,
@@ -18,14 +19,13 @@ from lightning_lossmeta import (
     LossNormalisation,
     MetaCallback,
     MetaLossTrainer,
-    MLP,
     PopulationEvaluator,
     SearchError,
     Session,
     Status,
     SupervisedModule,
-    TaylorFamily,
     Task,
+    TaylorFamily,
     TrainerEvaluator,
     load_loss,
 )
@@ -202,7 +202,7 @@ def test_numbers_out_of_range_are_refused_before_any_training(tmp_path, change, 
 def test_class_counts_that_differ_are_refused(tmp_path):
     with pytest.raises(ValueError, match="9 outputs of SupervisedModule and 10 classes"):
         _search(tmp_path / "run", module=SupervisedModule(MLP(64, [8], 9)))
-    with pytest.raises(ValueError, match="class indices from 0 to 2.*got targets from 0 to 4"):
+    with pytest.raises(ValueError, match=r"class indices from 0 to 2.*got targets from 0 to 4"):
         _search(
             tmp_path / "run",
             module=StrangersNet(),
@@ -238,12 +238,12 @@ def test_a_stranger_brings_module_and_data(tmp_path):
 
 
 def test_the_population_evaluator_says_why_it_can_not_stack_a_strangers_module(tmp_path):
-    with pytest.raises(ValueError, match="expected a SupervisedModule.*got StrangersNet"):
+    with pytest.raises(ValueError, match=r"expected a SupervisedModule.*got StrangersNet"):
         _search(tmp_path / "run", module=StrangersNet(), data=BlobsData(), monitor="val_acc")
 
 
 def test_a_metric_that_is_not_logged_is_named(tmp_path):
-    with pytest.raises(SearchError, match="log `val_f1`.*val_accuracy"):
+    with pytest.raises(SearchError, match=r"log `val_f1`.*val_accuracy"):
         _search(tmp_path / "run", monitor="val_f1")
 
 

@@ -5,14 +5,18 @@ from lightning_lossmeta.analysis.loss_curves import loss_figure
 from lightning_lossmeta.analysis.panels import attraction_figure, heatmap_figure
 from lightning_lossmeta.analysis.rule_curves import gamma_figure
 from lightning_lossmeta.analysis.style import save_figure
+from lightning_lossmeta.analysis.summary import LossSummary, loss_minimum, summarise
 
 __all__ = [
+    "LossSummary",
     "attraction_figure",
     "gamma_figure",
     "heatmap_figure",
     "loss_figure",
+    "loss_minimum",
     "right_class_curve",
     "save_figure",
     "soft_label_map",
+    "summarise",
     "wrong_class_curve",
 ]

@@ -110,7 +110,7 @@ def _at_label(loss: LossFunction, confidence: Tensor, num_classes: int, label: i
     rows = max(1, _ENTRIES_AT_ONCE // max(num_classes, 1))
     values = []
     with torch.no_grad():
-        for part in confidence.to(torch.float64).split(rows):
+        for part in torch.split(confidence.to(torch.float64), rows):
             logits = symmetric_logits(num_classes, part).to(device)
             target = torch.full((len(part),), label, device=device)
             values.append(loss.per_sample(logits, target).cpu())

@@ -87,7 +87,7 @@ def legend_below(figure: Figure, axes: Axes) -> None:
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
 
 
-def save_figure(figure: Figure, path: str | os.PathLike[str], dpi: int = 110) -> Path:
+def save_figure(figure: Figure, path: str | os.PathLike[str], dpi: int = 100) -> Path:
     """Write a figure as PNG, SVG or PDF, by the file's ending; makes its folder.
 
     Args:
@@ -107,5 +107,8 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], dpi: int = 110) ->
             f"Expected argument `path` to end in {', '.join(FORMATS)}, got '{file.name}'."
         )
     file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, dpi=dpi, facecolor="white")
+    if file.suffix.lower() == ".png":
+        figure.savefig(file, dpi=dpi, facecolor="white", pil_kwargs={"optimize": True})
+    else:
+        figure.savefig(file, facecolor="white")
     return file

@@ -1,8 +1,22 @@
-"""Learned losses as files."""
+"""Learned losses as files, ready losses by name, and both in other formats."""
 
 from lightning_lossmeta.artifacts.artifact import Artifact
+from lightning_lossmeta.artifacts.export import export_file, export_text
 from lightning_lossmeta.artifacts.files import write_atomic
 from lightning_lossmeta.artifacts.learned import LearnedLoss, load_loss
 from lightning_lossmeta.artifacts.reading import ArtifactError
+from lightning_lossmeta.artifacts.zoo import ReadyLoss, find_loss, ready_loss, ready_names
 
-__all__ = ["Artifact", "ArtifactError", "LearnedLoss", "load_loss", "write_atomic"]
+__all__ = [
+    "Artifact",
+    "ArtifactError",
+    "LearnedLoss",
+    "ReadyLoss",
+    "export_file",
+    "export_text",
+    "find_loss",
+    "load_loss",
+    "ready_loss",
+    "ready_names",
+    "write_atomic",
+]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lightning_lossmeta.artifacts.export_forms import ExportError
 from lightning_lossmeta.artifacts.files import write_atomic
 from lightning_lossmeta.artifacts.zoo import ReadyLoss
 
 # Ending of a file by format.
 FORMATS = {"python": ".py", "latex": ".tex", "sympy": ".py", "json": ".json", "onnx": ".onnx"}
+
+
+class ExportError(ValueError):
+    """A loss can't be written in the format asked for; says why, and which can."""
 
 
 def export_text(ready: ReadyLoss, format: str, digits: int | None = None) -> str:
@@ -26,7 +29,7 @@ def export_text(ready: ReadyLoss, format: str, digits: int | None = None) -> str
 
     >>> from lightning_lossmeta.artifacts.zoo import find_loss
     >>> export_text(find_loss("taylorglo-allcnnc-cifar10"), "latex", digits=3).count("h_{k}")
-    6
+    4
     """
     if digits is not None and (digits < 1 or format not in ("latex", "sympy")):
         raise ExportError(

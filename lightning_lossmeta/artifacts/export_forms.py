@@ -10,13 +10,10 @@ import sympy
 from sympy import Abs, Expr, Float, Max, Symbol, log
 
 from lightning_lossmeta import losses
+from lightning_lossmeta.artifacts.export import ExportError
 from lightning_lossmeta.artifacts.zoo import ReadyLoss
 from lightning_lossmeta.families.base import class_symbols
 from lightning_lossmeta.losses.base import LossFunction
-
-
-class ExportError(ValueError):
-    """A loss can't be written in the format asked for; says why, and which can."""
 
 
 class Symbols(NamedTuple):

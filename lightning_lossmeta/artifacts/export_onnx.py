@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import logging
 import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from lightning_lossmeta.artifacts.export_forms import ExportError
+from lightning_lossmeta.artifacts.export import ExportError
 from lightning_lossmeta.artifacts.zoo import ReadyLoss
 
 
@@ -24,47 +27,54 @@ def to_onnx(ready: ReadyLoss, path: str | os.PathLike[str], num_classes: int = 1
         num_classes: Of the example that is traced.
 
     Returns:
-        Whether the graph takes any number of classes; a few losses are traced for one.
+        Whether the graph takes any number of classes; losses with a function of n in their formula
+        are traced for ``num_classes`` alone.
 
     Raises:
-        ExportError: If torch's exporter or its package ``onnxscript`` is missing or can't do it.
+        ExportError: If torch's exporter can't do it, or the packages it needs are missing.
     """
-    example = (torch.randn(3, num_classes), torch.arange(3) % num_classes)
-    batch, classes = torch.export.Dim.DYNAMIC, torch.export.Dim.AUTO
-    try:
-        with _quiet():
-            program = torch.onnx.export(
-                ready.loss.eval(),
-                example,
-                dynamo=True,
-                input_names=["logits", "target"],
-                output_names=["loss"],
-                dynamic_shapes=({0: batch, 1: classes}, {0: batch}),
-                verbose=False,
-            )
-    except ModuleNotFoundError as error:
-        raise ExportError(
-            f"ONNX export needs the package '{error.name}': pip install onnx onnxscript."
-        ) from None
-    except Exception as error:  # torch's exporter raises many kinds, for a loss it can't trace
-        reason = str(error.__cause__ or error).strip().splitlines()[0]
-        raise ExportError(f"torch can't write '{ready.name}' as ONNX: {reason}") from error
+    for package in ("onnx", "onnxscript"):
+        if importlib.util.find_spec(package) is None:
+            raise ExportError(f"ONNX export needs '{package}': pip install onnx onnxscript.")
+    with _quiet():
+        program, any_count = _traced(ready, num_classes, True), True
+        if program is None:
+            program, any_count = _traced(ready, num_classes, False), False
     if program is None:
-        raise ExportError("torch's exporter gave no program.")
+        raise ExportError(f"torch's exporter can't write '{ready.name}' as ONNX.")
     for node in program.model.graph:
         node.metadata_props.clear()  # stack traces, with the paths of this machine
     program.model.metadata_props["formula"] = ready.formula
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     program.save(str(path))
-    return not isinstance(program.model.graph.inputs[0].shape[1], int)
+    return any_count
+
+
+def _traced(ready: ReadyLoss, num_classes: int, any_count: bool) -> Any:
+    """The exporter's program, or ``None`` where the loss can't be traced so."""
+    example = (torch.randn(3, num_classes), torch.arange(3) % num_classes)
+    free = torch.export.Dim.DYNAMIC
+    logits = {0: free, 1: free} if any_count else {0: free}
+    try:
+        return torch.onnx.export(
+            ready.loss.eval(),
+            example,
+            dynamo=True,
+            input_names=["logits", "target"],
+            output_names=["loss"],
+            dynamic_shapes=(logits, {0: free}),
+            verbose=False,
+        )
+    except torch.onnx.OnnxExporterError:
+        return None
 
 
 @contextlib.contextmanager
-def _quiet():  # type: ignore[no-untyped-def]  # noqa: ANN202
-    """The exporter's notes, which are about itself, are kept from the terminal."""
-    logger = logging.getLogger("torch.onnx")
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's notes, which are about itself, from the terminal."""
+    logger = logging.getLogger("torch")
     level = logger.level
-    logger.setLevel(logging.ERROR)
+    logger.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")

@@ -139,9 +139,7 @@ class TorchPrinter(StrPrinter):  # type: ignore[misc]
         if not any(power.as_base_exp()[1].is_negative for power in powers):
             return str(super()._print_Mul(expr))
         others = expr / sympy.Mul(*powers)
-        return "*".join(
-            self.parenthesize(part, PRECEDENCE["Mul"]) for part in (others, *powers)
-        )
+        return "*".join(self.parenthesize(part, PRECEDENCE["Mul"]) for part in (others, *powers))
 
     def _bounded(self, expr: sympy.Expr, side: str, function: str) -> str:
         numbers = [part for part in expr.args if part.is_number]

@@ -27,7 +27,7 @@ per_class = (
 
 
 def to_latex(ready: ReadyLoss, digits: int | None = None) -> str:
-    """The loss of a sample as a LaTeX equation, in the shortest form that SymPy finds.
+    r"""The loss of a sample as a LaTeX equation, in the shortest form that SymPy finds.
 
     Args:
         ready: A loss that is written class by class.
@@ -38,7 +38,7 @@ def to_latex(ready: ReadyLoss, digits: int | None = None) -> str:
 
     >>> from lightning_lossmeta.artifacts.zoo import find_loss
     >>> print(to_latex(find_loss("mse")), end="")
-    \\mathcal{L} = \\frac{1}{n} \\sum_{k=1}^{n} \\left[ \\left(h_{k} - y_{k}\\right)^{2} \\right]
+    \mathcal{L} = \frac{1}{n} \sum_{k=1}^{n} \left[ \left(h_{k} - y_{k}\right)^{2} \right]
     """
     form = closed_form(ready)
     expression = _rounded(_shortest(_folded(form)), digits)

@@ -108,9 +108,7 @@ def compare_losses(
     )
     base = replace(task, session=session)
     grid = sorted(settings.learning_rate_factors)
-    seeds = np.random.SeedSequence(task.seed).generate_state(
-        settings.tuning_seeds + settings.seeds
-    )
+    seeds = np.random.SeedSequence(task.seed).generate_state(settings.tuning_seeds + settings.seeds)
     tuning: dict[str, dict[float, float]] = {name: {} for name in losses}
     for factor in grid:
         progress(f"learning rate x {factor:g}")
@@ -140,7 +138,9 @@ def _at(task: Task, factor: float, seed: int) -> Task:
 
 
 def _scores(
-    family: NamedLosses, names: Mapping[str, LossFunction] | Sequence[str], task: Task,
+    family: NamedLosses,
+    names: Mapping[str, LossFunction] | Sequence[str],
+    task: Task,
     evaluator: Evaluator,
 ) -> dict[str, float]:
     candidates = [candidate for candidate in family.candidates() if candidate.structure in names]
@@ -159,11 +159,7 @@ def _rows(
     for number, name in enumerate(names):
         p_value = math.nan
         if number:
-            p_value = float(
-                stats.ttest_ind(scores[names[0]], scores[name], equal_var=False).pvalue
-            )
+            p_value = float(stats.ttest_ind(scores[names[0]], scores[name], equal_var=False).pvalue)
         edge = len(grid) > 1 and best[name] in (grid[0], grid[-1])
-        rows.append(
-            Row(name, best[name], edge, tuple(scores[name]), p_value, tuning[name])
-        )
+        rows.append(Row(name, best[name], edge, tuple(scores[name]), p_value, tuning[name]))
     return rows

@@ -21,7 +21,7 @@ def table(rows: Sequence[Row], title: str, score: str) -> Table:
     made = Table(title=title, title_justify="left", caption=_caption(rows), caption_justify="left")
     made.add_column("loss")
     made.add_column(f"{score}, mean ± std", justify="right")
-    made.add_column("learning rate ×", justify="right")
+    made.add_column("lr factor", justify="right")
     made.add_column(f"p against {rows[0].name}", justify="right")
     for row in rows:
         made.add_row(row.name, _score(row), _factor(row), _p_value(row))
@@ -31,7 +31,7 @@ def table(rows: Sequence[Row], title: str, score: str) -> Table:
 def markdown(rows: Sequence[Row], score: str) -> str:
     """The comparison as a Markdown table."""
     lines = [
-        f"| loss | {score}, mean ± std | learning rate × | p against {rows[0].name} |",
+        f"| loss | {score}, mean ± std | lr factor | p against {rows[0].name} |",
         "| --- | ---: | ---: | ---: |",
     ]
     lines += [f"| {r.name} | {_score(r)} | {_factor(r)} | {_p_value(r)} |" for r in rows]

@@ -120,7 +120,9 @@ class TensorDataModule(pl.LightningDataModule, ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the tensors, which another process reads itself, and the Trainer of a fit."""
-        return {**self.__dict__, "_splits": None, "trainer": None}
+        state = {**self.__dict__, "_splits": None, "trainer": None}
+        state.pop("_lossmeta_stages", None)  # another process has to set up again
+        return state
 
     def __copy__(self) -> TensorDataModule:
         """Share the tensors, unlike a pickle."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.evaluation import Evaluation
+from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.evaluators.base import Evaluator
 from lightning_lossmeta.evaluators.population import PopulationEvaluator
 from lightning_lossmeta.evaluators.processes import ProcessEvaluator
@@ -19,37 +20,57 @@ from lightning_lossmeta.task import Task
 
 log = logging.getLogger(__name__)
 
+#: Evaluators this close to the best are measured again, and how often at the most.
+CLOSE = 1.3
+ROUNDS = 3
+
 
 class AutoEvaluator(Evaluator):
     """Times each evaluator on the first candidates, says what it found, and keeps the fastest.
 
-    Two short sessions of different length tell the cost of a fit from that of a step, so that the
-    whole session's time is foreseen. Evaluators that do not support the tasks are left out.
+    Short sessions that differ in steps and in validations tell what a fit, a step and a validation
+    cost, so that the whole session's time is foreseen. Each task has a choice of its own.
+    Evaluators that do not support a task, or fail candidates that others can train, are left out,
+    and once one promises a generation in ``good_enough`` seconds the others are not tried: starting
+    worker processes takes longer than that.
 
     Args:
-        evaluators: What to choose among; by default population, processes and trainer.
-        probe_steps: Steps of the longer of the two sessions.
+        evaluators: What to choose among, in the order in which they are tried; by default
+            population, processes and trainer.
+        probe_steps: Steps of the longest of the short sessions.
+        good_enough: Seconds a generation.
 
     Raises:
         ValueError: If there is nothing to choose among, or ``probe_steps`` is below 2.
     """
 
-    def __init__(self, evaluators: list[Evaluator] | None = None, probe_steps: int = 24) -> None:
+    def __init__(
+        self,
+        evaluators: list[Evaluator] | None = None,
+        probe_steps: int = 24,
+        good_enough: float = 2.0,
+    ) -> None:
         if evaluators is not None and not evaluators:
             raise ValueError("Expected argument `evaluators` to hold at least one, got none.")
         if probe_steps < 2:
-            raise ValueError(f"Expected argument `probe_steps` to be at least 2, got {probe_steps}.")
+            raise ValueError(
+                f"Expected argument `probe_steps` to be at least 2, got {probe_steps}."
+            )
         if evaluators is None:
             evaluators = [PopulationEvaluator(), ProcessEvaluator(), TrainerEvaluator()]
         self.evaluators = evaluators
         self.probe_steps = probe_steps
-        self.chosen: Evaluator | None = None
-        self.report = ""
+        self.good_enough = good_enough
+        self.chosen: dict[str, Evaluator] = {}
+        self.reports: dict[str, str] = {}
 
     def unsupported(self, family: LossFamily, tasks: Sequence[Task]) -> str | None:
-        """Why none of the evaluators fits."""
-        reasons = [evaluator.unsupported(family, tasks) for evaluator in self.evaluators]
-        return None if None in reasons else "; ".join(filter(None, reasons))
+        """Why none of the evaluators fits a task."""
+        for task in tasks:
+            reasons = [evaluator.unsupported(family, [task]) for evaluator in self.evaluators]
+            if None not in reasons:
+                return "; ".join(filter(None, reasons))
+        return None
 
     def close(self) -> None:
         """Close every evaluator."""
@@ -57,57 +78,119 @@ class AutoEvaluator(Evaluator):
             evaluator.close()
 
     def state_dict(self) -> dict[str, Any]:
-        """Which evaluator was chosen: a resumed search must go on with it."""
-        if self.chosen is None:
-            return {}
-        return {"chosen": self.evaluators.index(self.chosen), "report": self.report}
+        """Which evaluators were chosen: a resumed search must go on with them."""
+        return {
+            "chosen": {name: self.evaluators.index(item) for name, item in self.chosen.items()},
+            "reports": dict(self.reports),
+            "evaluators": [evaluator.state_dict() for evaluator in self.evaluators],
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Choose as before."""
-        if "chosen" in state:
-            self.chosen = self.evaluators[state["chosen"]]
-            self.report = state.get("report", "")
+        self.chosen = {k: self.evaluators[i] for k, i in state.get("chosen", {}).items()}
+        self.reports = dict(state.get("reports", {}))
+        for evaluator, own in zip(self.evaluators, state.get("evaluators", []), strict=False):
+            evaluator.load_state_dict(own)
 
     def _evaluate_task(
         self, candidates: list[Candidate], family: LossFamily, task: Task
     ) -> list[Evaluation]:
-        if self.chosen is None or self.chosen.unsupported(family, [task]):
-            self.chosen = self._choose(candidates, family, task)
-        return self.chosen.evaluate(candidates, family, [task])
+        chosen = self.chosen.get(task.name)
+        if chosen is None or chosen.unsupported(family, [task]):
+            chosen = self.chosen[task.name] = self._choose(candidates, family, task)
+            for evaluator in self.evaluators:
+                if evaluator not in self.chosen.values():
+                    evaluator.close()
+        return chosen.evaluate(candidates, family, [task])
 
     def _choose(self, candidates: list[Candidate], family: LossFamily, task: Task) -> Evaluator:
         able = [e for e in self.evaluators if e.unsupported(family, [task]) is None]
         if len(able) == 1:
             return able[0]
-        seconds = [self._foresee(e, candidates, family, task) for e in able]
-        best = min(range(len(able)), key=seconds.__getitem__)
-        per_step = 1000 / (len(candidates) * task.session.steps)
-        found = ", ".join(
-            f"{type(e).__name__} {s * per_step:.3f}" for e, s in zip(able, seconds, strict=True)
+        probes: list[_Probe] = []
+        for evaluator in able:
+            probes.append(_Probe(evaluator, candidates, family, task, self.probe_steps))
+            if not probes[-1].failures and probes[-1].seconds < self.good_enough:
+                break
+        fewest = min(probe.failures for probe in probes)
+        rivals = [probe for probe in probes if probe.failures == fewest]
+        for _ in range(ROUNDS - 1):
+            limit = CLOSE * min(probe.seconds for probe in rivals)
+            rivals = [probe for probe in rivals if probe.seconds <= limit]
+            if len(rivals) == 1:
+                break
+            for probe in rivals:
+                probe.measure()
+        best = min(rivals, key=lambda probe: probe.seconds)
+        found = ", ".join(probe.describe() for probe in probes)
+        report = f"{type(best.evaluator).__name__} (milliseconds a candidate and step: {found})"
+        self.reports[task.name] = report
+        log.info("evaluator for %s: %s", task.name, report)
+        return best.evaluator
+
+
+class _Probe:
+    """What an evaluator needs for a session of these candidates, foreseen from short ones."""
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        candidates: list[Candidate],
+        family: LossFamily,
+        task: Task,
+        steps: int,
+    ) -> None:
+        self.evaluator = evaluator
+        self.failures = 0
+        self._candidates = candidates
+        self._family = family
+        self._task = task
+        self._longer = min(steps, task.session.steps)
+        self._shorter = max(1, self._longer // 4)
+        self._best: dict[tuple[int, int], float] = {}
+        self._time(1, 1)  # imports, worker processes, compiling and the first optimiser
+        self.measure()
+
+    def measure(self) -> None:
+        """Measure, perhaps again: other work can only add to a time, so the least counts."""
+        for steps, validations in self._sessions():
+            known = self._best.get((steps, validations), math.inf)
+            self._best[steps, validations] = min(known, self._time(steps, validations))
+
+    @property
+    def seconds(self) -> float:
+        """Of the whole session."""
+        short, long, validated = (self._best[key] for key in self._sessions())
+        step = max(0.0, long - short) / max(1, self._longer - self._shorter)
+        validation = max(0.0, validated - short) / max(1, self._more_validations())
+        left = self._task.session.steps - self._longer
+        return long + step * left + validation * max(0, self._task.session.validations - 1)
+
+    def describe(self) -> str:
+        """Name and time."""
+        name = type(self.evaluator).__name__
+        if self.failures == len(self._candidates):
+            return f"{name} fails"
+        per_step = 1000 * self.seconds / (len(self._candidates) * self._task.session.steps)
+        return f"{name} {per_step:.3f}"
+
+    def _sessions(self) -> list[tuple[int, int]]:
+        """Steps and validations of a short session, a longer one, and one validated more often."""
+        return [
+            (self._shorter, 1),
+            (self._longer, 1),
+            (self._shorter, 1 + self._more_validations()),
+        ]
+
+    def _more_validations(self) -> int:
+        return min(3, self._shorter - 1)
+
+    def _time(self, steps: int, validations: int) -> float:
+        session = replace(self._task.session, steps=steps, validations=validations)
+        started = time.perf_counter()
+        found = self.evaluator.evaluate(
+            self._candidates, self._family, [replace(self._task, session=session)]
         )
-        self.report = f"{type(able[best]).__name__} (milliseconds a candidate and step: {found})"
-        log.info("evaluator: %s", self.report)
-        for evaluator in self.evaluators:
-            if evaluator is not able[best]:
-                evaluator.close()
-        return able[best]
-
-    def _foresee(
-        self, evaluator: Evaluator, candidates: list[Candidate], family: LossFamily, task: Task
-    ) -> float:
-        """Seconds that a whole session of these candidates should take."""
-        longer = min(self.probe_steps, task.session.steps)
-        shorter = max(1, longer // 4)
-
-        def timed(steps: int) -> float:
-            session = replace(task.session, steps=steps, validations=0)
-            started = time.perf_counter()
-            evaluator.evaluate(candidates, family, [replace(task, session=session)])
-            return time.perf_counter() - started
-
-        timed(1)  # imports, worker processes and the first optimiser are paid once
-        short, long = timed(shorter), timed(longer)
-        if longer == shorter:
-            return long
-        slope = max(0.0, (long - short) / (longer - shorter))
-        return long + slope * (task.session.steps - longer)
+        seconds = time.perf_counter() - started
+        self.failures = sum(item.status is Status.FAILED for item in found)
+        return seconds

@@ -38,9 +38,11 @@ class Evaluator(ABC):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up a stored state."""
+        del state
 
     def close(self) -> None:
         """Let go of processes and memory; the evaluator can be used again."""
+        return
 
     def evaluate(
         self, candidates: Sequence[Candidate], family: LossFamily, tasks: Sequence[Task]
@@ -74,9 +76,10 @@ def _mean(row: list[Evaluation], names: list[str]) -> Evaluation:
     if len(row) == 1:
         return row[0]
     seconds = sum(item.seconds for item in row)
-    metrics = {f"{n}/{k}": v for n, item in zip(names, row, strict=True) for k, v in item.metrics.items()}
-    curves = {f"{n}/{k}": v for n, item in zip(names, row, strict=True) for k, v in item.curves.items()}
-    bad = [(n, item) for n, item in zip(names, row, strict=True) if item.status is not Status.OK]
+    named = list(zip(names, row, strict=True))
+    metrics = {f"{name}/{k}": v for name, item in named for k, v in item.metrics.items()}
+    curves = {f"{name}/{k}": v for name, item in named for k, v in item.curves.items()}
+    bad = [(name, item) for name, item in named if item.status is not Status.OK]
     if bad:
         name, item = bad[0]
         status, fitness, message = item.status, -math.inf, f"{name}: {item.message}"

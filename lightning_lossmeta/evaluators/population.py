@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.evaluators.base import Evaluator
-from lightning_lossmeta.evaluators.session import guarded, run_session
+from lightning_lossmeta.evaluators.session import failure, guarded, run_session
+from lightning_lossmeta.evaluators.stackable import why_not_stackable
 from lightning_lossmeta.families.base import LossFamily
+from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.modules import PopulationModule, StackedLosses, SupervisedModule
 from lightning_lossmeta.task import Task
 
-#: Optimisers whose update of a number depends on that number's own history alone.
-ELEMENTWISE = (
-    torch.optim.SGD,
-    torch.optim.Adam,
-    torch.optim.AdamW,
-    torch.optim.NAdam,
-    torch.optim.RAdam,
-    torch.optim.Adamax,
-    torch.optim.Adagrad,
-    torch.optim.Adadelta,
-    torch.optim.RMSprop,
-    torch.optim.Rprop,
-    torch.optim.ASGD,
-)
+COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 
 
 class PopulationEvaluator(Evaluator):
@@ -41,26 +34,37 @@ class PopulationEvaluator(Evaluator):
     Args:
         max_candidates: How many to stack at the most; more are trained in turns.
         compile_mode: A mode of ``torch.compile``, e.g. ``"default"``, or ``"reduce-overhead"`` for
-            CUDA graphs; ``None`` runs eagerly. Compiling takes tens of seconds once.
+            CUDA graphs; ``None`` runs eagerly. Compiling takes about ten seconds for each task and
+            family. Stacks of losses that differ in structure always run eagerly.
+        threads: Of PyTorch on the CPU while a stack trains. Stacks of small networks gain nothing
+            from more than one, and lose an order of magnitude when other programs want the cores.
 
     Raises:
-        ValueError: If ``max_candidates`` is below 1.
+        ValueError: If ``max_candidates`` or ``threads`` is below 1, or the mode is unknown.
     """
 
-    def __init__(self, max_candidates: int = 64, compile_mode: str | None = None) -> None:
-        if max_candidates < 1:
+    def __init__(
+        self, max_candidates: int = 64, compile_mode: str | None = None, threads: int = 1
+    ) -> None:
+        for name, value in (("max_candidates", max_candidates), ("threads", threads)):
+            if value < 1:
+                raise ValueError(f"Expected argument `{name}` to be at least 1, got {value}.")
+        if compile_mode is not None and compile_mode not in COMPILE_MODES:
             raise ValueError(
-                f"Expected argument `max_candidates` to be at least 1, got {max_candidates}."
+                f"Expected argument `compile_mode` to be None or one of {list(COMPILE_MODES)}, got "
+                f"{compile_mode!r}."
             )
         self.max_candidates = max_candidates
         self.compile_mode = compile_mode
-        self._compiled: dict[str, PopulationModule] = {}
+        self.threads = threads
+        self._compiled: dict[str, tuple[object, PopulationModule]] = {}
+        self._widths: dict[str, int] = {}
+        self._limits: dict[str, int] = {}
 
     def unsupported(self, family: LossFamily, tasks: Sequence[Task]) -> str | None:
         """What keeps a task's module from being stacked."""
         for task in tasks:
-            module = task.fresh_module()
-            if reason := _unstackable(module, task):
+            if reason := why_not_stackable(task.fresh_module(), task.session):
                 return f"{task.name}: {reason}"
         return None
 
@@ -68,88 +72,120 @@ class PopulationEvaluator(Evaluator):
         """Drop what was compiled."""
         self._compiled.clear()
 
+    def state_dict(self) -> dict[str, Any]:
+        """The widths of stacks: sums over other widths would be rounded differently."""
+        return {"widths": dict(self._widths), "limits": dict(self._limits)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on with the widths of before."""
+        self._widths = dict(state.get("widths", {}))
+        self._limits = dict(state.get("limits", {}))
+
     def _evaluate_task(
         self, candidates: list[Candidate], family: LossFamily, task: Task
     ) -> list[Evaluation]:
-        template = task.fresh_module()
-        found: list[Evaluation] = []
-        for first in range(0, len(candidates), self.max_candidates):
-            chunk = candidates[first : first + self.max_candidates]
-            found += self._evaluate_chunk(chunk, family, task, template)
-        return found
+        group = _Group(family, task, cast(SupervisedModule, task.fresh_module()))
+        found: dict[int, Evaluation] = {}
+        members: list[_Member] = []
+        for index, candidate in enumerate(candidates):
+            try:
+                members.append(_Member(index, candidate, family.build(candidate)))
+            except Exception as error:  # noqa: PERF203 - a bad candidate costs only itself
+                found[index] = failure(candidate, error)
+        with _threads(self.threads):
+            while members:
+                width = min(self.max_candidates, self._limits.get(task.name, len(members)))
+                stack, members = members[:width], members[width:]
+                found.update(self._train(stack, group, self.compile_mode))
+        return [found[index] for index in range(len(candidates))]
 
-    def _evaluate_chunk(
-        self,
-        chunk: list[Candidate],
-        family: LossFamily,
-        task: Task,
-        template: SupervisedModule,
-    ) -> list[Evaluation]:
-        if len(chunk) == 1:
-            candidate = chunk[0]
-            return [guarded(candidate, lambda: self._fit(chunk, family, task, template)[0])]
-        try:
-            return self._fit(chunk, family, task, template)
-        except Exception:  # noqa: BLE001 - halved until the candidate at fault stands alone
-            middle = len(chunk) // 2
-            halves = (chunk[:middle], chunk[middle:])
-            return [e for half in halves for e in self._evaluate_chunk(half, family, task, template)]
-
-    def _fit(
-        self,
-        chunk: list[Candidate],
-        family: LossFamily,
-        task: Task,
-        template: SupervisedModule,
-    ) -> list[Evaluation]:
+    def _train(
+        self, stack: list[_Member], group: _Group, compile_mode: str | None
+    ) -> dict[int, Evaluation]:
         started = time.perf_counter()
-        module = self._stacked(chunk, family, task, template)
-        recorder = run_session(module, task)
-        finite = module.finite()
-        share = (time.perf_counter() - started) / len(chunk)
-        return [
-            recorder.evaluation(candidate, index, task.session, share, finite[index])
-            for index, candidate in enumerate(chunk)
-        ]
+        try:
+            module = self._module(stack, group, compile_mode)
+            recorder = run_session(module, group.task)
+        except Exception as error:  # halved until the candidate at fault stands alone
+            if len(stack) == 1:
+                return {stack[0].index: failure(stack[0].candidate, error)}
+            if isinstance(error, torch.OutOfMemoryError):
+                self._limits[group.task.name] = len(stack) // 2
+                self._compiled.clear()
+                self._widths.clear()
+        else:
+            finite = module.finite()
+            share = (time.perf_counter() - started) / len(stack)
+            session = group.task.session
+            return {
+                member.index: guarded(
+                    member.candidate,
+                    lambda c=member.candidate, i=i: recorder.evaluation(  # type: ignore[misc]
+                        c, i, session, share, finite[i]
+                    ),
+                )
+                for i, member in enumerate(stack)
+            }
+        # Not in the except clause: there the error would keep the failed stack in memory.
+        module = None  # type: ignore[assignment]
+        gc.collect()
+        torch.cuda.empty_cache()
+        middle = len(stack) // 2
+        return {
+            **self._train(stack[:middle], group, None),
+            **self._train(stack[middle:], group, None),
+        }
 
-    def _stacked(
-        self, chunk: list[Candidate], family: LossFamily, task: Task, template: SupervisedModule
+    def _module(
+        self, stack: list[_Member], group: _Group, compile_mode: str | None
     ) -> PopulationModule:
         """A fresh stack; a compiled one is used again, filled up to the width it was made with."""
-        code = (family.name, repr(family.settings()))
-        known = self._compiled.get(task.name)
-        if known is not None and known.size / 2 <= len(chunk) <= known.size:
-            chunk = chunk + [chunk[-1]] * (known.size - len(chunk))
-        losses = [family.build(candidate) for candidate in chunk]
-        keys = [(*code, candidate.structure) for candidate in chunk]
-        if self.compile_mode is None:
-            return PopulationModule(template, losses, keys)
-        stacked = StackedLosses(losses, keys)
-        if known is None or not known.fits(template, stacked):
-            known = PopulationModule(template, losses, keys, self.compile_mode)
-            self._compiled[task.name] = known
+        losses = [member.loss for member in stack]
+        keys = [(group.code, member.candidate.structure) for member in stack]
+        width = max(len(stack), self._widths.get(group.code, 2))
+        if compile_mode is None or len(set(keys)) > 1:
+            return PopulationModule(group.template, losses, keys)
+        losses += [losses[-1]] * (width - len(stack))
+        keys += [keys[-1]] * (width - len(stack))
+        source, module = self._compiled.get(group.code, (None, None))
+        if module is not None and source is group.task.module and module.size == width:
+            module.reset(group.template, StackedLosses(losses, keys))
         else:
-            known.reset(template, stacked)
-        return known
+            module = PopulationModule(group.template, losses, keys, compile_mode)
+            self._compiled[group.code] = (group.task.module, module)
+            self._widths[group.code] = width
+        return module
 
 
-def _unstackable(module: object, task: Task) -> str | None:
-    if not isinstance(module, SupervisedModule):
-        return (
-            f"expected a SupervisedModule, whose training step is known to be "
-            f"loss_fn(self(inputs), target), got {type(module).__name__}; use TrainerEvaluator or "
-            "ProcessEvaluator."
-        )
-    for name in ("training_step", "validation_step", "configure_optimizers", "forward"):
-        if getattr(type(module), name) is not getattr(SupervisedModule, name):
-            return f"{type(module).__name__} overrides {name}, which a stack would not call."
-    if task.session.precision.startswith("16"):
-        return "16-bit floats share one loss scale over all candidates; use bf16-mixed."
-    clips = task.session.gradient_clip_val is not None
-    if clips and task.session.gradient_clip_algorithm != "value":
-        return "clipping by global norm would couple the candidates; clip by value."
-    optimizer = module.optimizer([torch.nn.Parameter(torch.zeros(1))])
-    if type(optimizer) not in ELEMENTWISE:
-        known = ", ".join(kind.__name__ for kind in ELEMENTWISE)
-        return f"{type(optimizer).__name__} is not known to be element-wise; known are {known}."
-    return None
+@dataclass(frozen=True)
+class _Member:
+    """A candidate of a stack, with its place among all."""
+
+    index: int
+    candidate: Candidate
+    loss: LossFunction
+
+
+@dataclass(frozen=True)
+class _Group:
+    """What all stacks of an evaluation share."""
+
+    family: LossFamily
+    task: Task
+    template: SupervisedModule
+
+    @property
+    def code(self) -> str:
+        """What a compiled step depends on, beside the structure of candidates."""
+        return f"{self.task.name}, {self.family.name} {self.family.settings()}"
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Limit PyTorch's own threads."""
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(count)
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import logging
 import math
+import random
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.seed import isolate_rng
@@ -17,8 +19,8 @@ from torch import Tensor, nn
 
 from lightning_lossmeta.callbacks.learning_rate import LearningRateFactor
 from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.evaluators.limit import limit_samples
 from lightning_lossmeta.evaluation import Curve, Evaluation, Status
+from lightning_lossmeta.evaluators.limit import limit_samples
 from lightning_lossmeta.task import Session, Task
 
 TRAIN_LOSS_POINTS = 50
@@ -44,13 +46,12 @@ def run_session(module: pl.LightningModule, task: Task) -> Recorder:
         callbacks.append(LearningRateFactor(session.learning_rate_factor))
     data = prepared_data(task)
     with isolate_rng(), quiet_lightning():
-        torch.manual_seed(task.seed)
+        _seed_all(task.seed)
         trainer = pl.Trainer(
             max_steps=session.steps,
             max_epochs=-1,
             val_check_interval=math.ceil(session.steps / max(1, session.validations)),
             check_val_every_n_epoch=None,
-            limit_val_batches=1.0 if session.validations else 0,
             accelerator=session.accelerator,
             devices=session.devices,
             precision=session.precision,  # type: ignore[arg-type]
@@ -67,7 +68,6 @@ def run_session(module: pl.LightningModule, task: Task) -> Recorder:
         )
         trainer.fit(module, datamodule=data)
         if recorder.scored_at != trainer.global_step:
-            trainer.limit_val_batches = 1.0
             trainer.validate(module, datamodule=data, verbose=False)
     return recorder
 
@@ -109,7 +109,7 @@ class Recorder(pl.Callback):
         """The outcome of the candidate at ``index`` of the stack."""
         metrics = {k: v[index] for k, v in self.scores[-1][1].items()}
         if session.monitor not in metrics:
-            raise KeyError(
+            raise ValueError(
                 f"Expected the module to log `{session.monitor}` in its validation_step, the "
                 f"fitness that `monitor` names; it logs {sorted(metrics)}."
             )
@@ -117,7 +117,9 @@ class Recorder(pl.Callback):
             "train_loss": tuple((step, float(loss[index])) for step, loss in self._losses)
         }
         for name in metrics:
-            curves[name] = tuple((step, values[name][index]) for step, values in self.scores)
+            curves[name] = tuple(
+                (step, values[name][index]) for step, values in self.scores if name in values
+            )
         fitness = session.fitness(metrics[session.monitor])
         if not finite or not math.isfinite(fitness):
             return Evaluation(
@@ -129,6 +131,13 @@ class Recorder(pl.Callback):
                 message="weights or fitness are no longer finite",
             )
         return Evaluation(candidate, fitness, Status.OK, metrics, curves, seconds)
+
+
+def _seed_all(seed: int) -> None:
+    """Fix batches and noise, whatever library a data module or a network draws them from."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
 
 
 def all_finite(module: nn.Module) -> bool:
@@ -156,14 +165,16 @@ def prepared_data(task: Task) -> pl.LightningDataModule:
 
     def train_dataloader() -> Any:
         loader = original.train_dataloader()
-        return loader if session.images is None else limit_samples(loader, session.images, task.seed)
+        if session.images is None:
+            return loader
+        return limit_samples(loader, session.images, task.seed)
 
     prepared.prepare_data = lambda: None
     prepared.setup = lambda stage: None
     prepared.teardown = lambda stage: None
     prepared.train_dataloader = train_dataloader
     prepared.val_dataloader = lambda: _scoring_loader(original, session)
-    return prepared
+    return prepared  # type: ignore[no-any-return]
 
 
 def _scoring_loader(data: pl.LightningDataModule, session: Session) -> Any:
@@ -191,7 +202,10 @@ def guarded(candidate: Candidate, score: Callable[[], Evaluation]) -> Evaluation
     """Turn what a candidate's training raises into a failed evaluation."""
     try:
         return score()
-    except Exception as error:  # noqa: BLE001 - a loss may raise anything; it costs only itself
-        return Evaluation(
-            candidate, status=Status.FAILED, message=f"{type(error).__name__}: {error}"
-        )
+    except Exception as error:  # a loss may raise anything; it costs only itself
+        return failure(candidate, error)
+
+
+def failure(candidate: Candidate, error: Exception) -> Evaluation:
+    """The evaluation of a candidate that raised."""
+    return Evaluation(candidate, status=Status.FAILED, message=f"{type(error).__name__}: {error}")

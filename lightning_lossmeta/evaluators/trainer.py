@@ -36,7 +36,7 @@ def fit_candidate(
     def score() -> Evaluation:
         started = time.perf_counter()
         module = copy.deepcopy(fresh)
-        module.loss_fn = family.build(candidate)  # type: ignore[assignment]
+        module.loss_fn = family.build(candidate)
         recorder = run_session(module, task)
         seconds = time.perf_counter() - started
         return recorder.evaluation(candidate, 0, task.session, seconds, all_finite(module))

@@ -6,18 +6,22 @@ import copy
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torchmetrics import Metric
 
 from lightning_lossmeta.losses.base import LossFunction
+from lightning_lossmeta.modules.compiled import CompiledGradients
+from lightning_lossmeta.modules.lean import LeanModule
 from lightning_lossmeta.modules.stacked_losses import StackedLosses
 from lightning_lossmeta.modules.supervised import Batch, SupervisedModule, configure
+from lightning_lossmeta.modules.transposed import transpose_linear_layers
+
+State = dict[str, Tensor]
 
 
-class PopulationModule(pl.LightningModule):
+class PopulationModule(LeanModule):
     """C copies of one network, each trained with a loss of its own.
 
     Parameters and buffers have a leading candidate axis; the networks run under ``vmap`` and the
@@ -28,7 +32,7 @@ class PopulationModule(pl.LightningModule):
         template: The module whose network, optimiser, schedule and metric are used.
         losses: One a candidate.
         keys: For each loss what tells its code from others'; equal keys share one ``vmap``.
-        compile_mode: A mode of ``torch.compile`` for networks and losses; ``None`` runs eagerly.
+        compile_mode: A mode of ``torch.compile`` for the training step; ``None`` runs eagerly.
     """
 
     def __init__(
@@ -41,9 +45,10 @@ class PopulationModule(pl.LightningModule):
         super().__init__()
         self.size = len(losses)
         # In tuples, so that their own parameters and metrics are no part of this module.
-        self._template = (copy.deepcopy(template),)
-        self._skeleton = (self._template[0].network,)
+        self._template = (template,)
+        self._skeleton = (copy.deepcopy(template.network),)
         network = self._skeleton[0]
+        transpose_linear_layers(network)
         self._parameter_names = [name for name, _ in network.named_parameters()]
         self._buffer_names = [name for name, _ in network.named_buffers()]
         self.stacked = nn.ParameterList(
@@ -53,53 +58,58 @@ class PopulationModule(pl.LightningModule):
         for index, value in enumerate(network.buffers()):
             self.register_buffer(f"stacked_buffer_{index}", self._stack(value))
         self.losses = StackedLosses(losses, keys)
-        self.metrics = nn.ModuleList(template.val_metric.clone() for _ in losses)
-        self._sums: dict[str, Tensor] = {}
+        self.metrics = self._fresh_metrics()
+        self._sums: State = {}
         self._counts: dict[str, int] = {}
-        self._run = self._candidate_losses
-        if compile_mode is not None:
-            self._run = torch.compile(self._candidate_losses, mode=compile_mode, fullgraph=True)
+        self._compiled = (
+            None if compile_mode is None else CompiledGradients(self._losses, compile_mode)
+        )
+        self._gradients: State | None = None
 
     def _stack(self, value: Tensor) -> Tensor:
         return value.unsqueeze(0).repeat(self.size, *[1] * value.dim())
 
-    def fits(self, template: SupervisedModule, losses: StackedLosses) -> bool:
-        """Whether :meth:`reset` can take these: the same code, other numbers."""
-        same_code = str(template.network) == str(self._skeleton[0])
-        shapes = [value.shape[1:] for value in self.stacked]
-        same_shapes = shapes == [value.shape for value in template.network.parameters()]
-        return same_code and same_shapes and self.losses.matches(losses)
+    def _fresh_metrics(self) -> nn.ModuleList:
+        return nn.ModuleList(self._template[0].val_metric.clone() for _ in range(self.size))
 
     def reset(self, template: SupervisedModule, losses: StackedLosses) -> None:
-        """Start again with other initial weights and losses; what was compiled stays."""
+        """Start again with other initial weights and losses; what was compiled stays.
+
+        Args:
+            template: Has the same network but for the weights.
+            losses: As many, with the same keys.
+        """
+        self._template = (template,)
         network = template.network
         with torch.no_grad():
-            for stacked, value in zip(self.stacked, network.parameters(), strict=True):
-                stacked.grad = None
-                stacked.copy_(self._stack(value))
-            for stacked, value in zip(self._buffers_list(), network.buffers(), strict=True):
-                stacked.copy_(self._stack(value))
+            for own, initial in zip(self.stacked, network.parameters(), strict=True):
+                own.grad = None
+                own.copy_(self._stack(initial))
+            for buffer, value in zip(self._buffers_list(), network.buffers(), strict=True):
+                buffer.copy_(self._stack(value))
         self.losses.load(losses)
+        self.metrics = self._fresh_metrics()
 
     def _buffers_list(self) -> list[Tensor]:
         return [getattr(self, f"stacked_buffer_{i}") for i in range(len(self._buffer_names))]
+
+    def _state(self) -> State:
+        names = [*self._parameter_names, *self._buffer_names]
+        return dict(zip(names, [*self.stacked, *self._buffers_list()], strict=True))
 
     def _follow_mode(self) -> None:
         """Put the skeleton in this module's mode, which Lightning sets past ``train()``."""
         if self._skeleton[0].training != self.training:
             self._skeleton[0].train(self.training)
 
-    def state_of(self, index: int) -> dict[str, Tensor]:
+    def state_of(self, index: int) -> State:
         """Parameters and buffers of one candidate's network, by their names there."""
-        names = [*self._parameter_names, *self._buffer_names]
-        values = [*self.stacked, *self._buffers_list()]
-        return {name: value[index].detach() for name, value in zip(names, values, strict=True)}
+        return {name: value[index].detach() for name, value in self._state().items()}
 
     def finite(self) -> list[bool]:
         """For each candidate, whether its parameters and buffers are finite."""
-        tensors = [*self.stacked, *self._buffers_list()]
         flags = torch.ones(self.size, dtype=torch.bool, device=self.device)
-        for tensor in tensors:
+        for tensor in self._state().values():
             if tensor.is_floating_point():
                 flags &= torch.isfinite(tensor).flatten(1).all(dim=1)
         return [bool(flag) for flag in flags]
@@ -114,25 +124,37 @@ class PopulationModule(pl.LightningModule):
         Returns:
             (C, B, n, ...).
         """
-        network = self._skeleton[0]
-        parameters = dict(zip(self._parameter_names, self.stacked, strict=True))
-        buffers = dict(zip(self._buffer_names, self._buffers_list(), strict=True))
+        return self._outputs(self._state(), inputs, per_candidate)
 
-        def one(state: tuple[dict[str, Tensor], dict[str, Tensor]], x: Tensor) -> Tensor:
-            return functional_call(network, state, (x,))  # type: ignore[no-any-return]
+    def _outputs(self, state: State, inputs: Tensor, per_candidate: bool = False) -> Tensor:
+        network = self._skeleton[0]
+
+        def one(own: State, x: Tensor) -> Tensor:
+            return functional_call(network, own, (x,))  # type: ignore[no-any-return]
 
         call = torch.vmap(one, in_dims=(0, 0 if per_candidate else None), randomness="same")
-        return call((parameters, buffers), inputs)  # type: ignore[no-any-return]
+        return call(state, inputs)
 
-    def _candidate_losses(self, inputs: Tensor, target: Tensor) -> Tensor:
-        losses: Tensor = self.losses(self(inputs), target)
-        return losses
+    def _losses(self, state: State, inputs: Tensor, target: Tensor) -> Tensor:
+        return self.losses(self._outputs(state, inputs), target)  # type: ignore[no-any-return]
 
-    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+    def training_step(self, batch: Batch, batch_idx: int) -> State:
         """The sum of the candidates' losses, and each of them."""
         self._follow_mode()
-        losses = self._run(*batch)
+        found = None if self._compiled is None else self._compiled(self._state(), *batch)
+        if found is None:
+            losses, self._gradients = self._losses(self._state(), *batch), None
+        else:
+            losses, self._gradients = found
         return {"loss": losses.sum(), "losses": losses.detach()}
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Compute the gradients, or put those in place that a compiled step came with."""
+        if self._gradients is None:
+            super().backward(loss, *args, **kwargs)
+            return
+        for name, parameter in zip(self._parameter_names, self.stacked, strict=True):
+            parameter.grad = self._gradients.get(name)
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last validation."""

@@ -33,7 +33,7 @@ class StackedLosses(ExactBuffers):
         self._skeletons = tuple(losses[indices[0]] for indices in groups.values())
         self._names: list[list[str]] = []
         for number, indices in enumerate(groups.values()):
-            _, buffers = stack_module_state([losses[i] for i in indices])  # type: ignore[arg-type]
+            _, buffers = stack_module_state([losses[i] for i in indices])
             self._names.append(list(buffers))
             for position, buffer in enumerate(buffers.values()):
                 self.register_buffer(f"group{number}_{position}", buffer, persistent=False)
@@ -71,4 +71,4 @@ class StackedLosses(ExactBuffers):
         def one(buffers: dict[str, Tensor], output: Tensor) -> Tensor:
             return functional_call(skeleton, buffers, (output, target))  # type: ignore[no-any-return]
 
-        return torch.vmap(one, in_dims=(0, 0))(stacked, outputs)  # type: ignore[no-any-return]
+        return torch.vmap(one, in_dims=(0, 0))(stacked, outputs)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Literal
 
-import pytorch_lightning as pl
 import torch
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
@@ -13,11 +12,14 @@ from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy
 
 from lightning_lossmeta.losses import CrossEntropy
+from lightning_lossmeta.modules.lean import LeanModule
 
 Batch = tuple[Tensor, Tensor]
 
+_SGD = partial(torch.optim.SGD, lr=0.1, momentum=0.9)
 
-class SupervisedModule(pl.LightningModule):
+
+class SupervisedModule(LeanModule):
     """Any network with an injectable loss, optimiser, schedule and metric.
 
     Logs ``train_loss``, ``val_loss``, ``val_accuracy``, ``test_loss``, ``test_accuracy`` (or the
@@ -38,7 +40,7 @@ class SupervisedModule(pl.LightningModule):
         self,
         network: nn.Module,
         loss_fn: nn.Module | None = None,
-        optimizer: OptimizerCallable = partial(torch.optim.SGD, lr=0.1, momentum=0.9),
+        optimizer: OptimizerCallable = _SGD,
         lr_scheduler: LRSchedulerCallable | None = None,
         lr_interval: Literal["step", "epoch"] = "step",
         metric: Metric | None = None,
@@ -51,7 +53,7 @@ class SupervisedModule(pl.LightningModule):
         self.lr_scheduler = lr_scheduler
         self.lr_interval = lr_interval
         self.metric_name = metric_name
-        first = MulticlassAccuracy(average="micro", validate_args=False) if metric is None else metric
+        first = metric or MulticlassAccuracy(average="micro", validate_args=False)
         self.val_metric = first.clone()
         self.test_metric = first.clone()
 

@@ -1,0 +1,124 @@
+import errno
+import json
+import os
+
+import pytest
+from searches import make_search, run_generation, run_search
+
+from lightning_lossmeta.artifacts import Artifact
+from lightning_lossmeta.callbacks import SearchCheckpoint
+from lightning_lossmeta.callbacks.checkpoint import best_artifact, load_state
+from lightning_lossmeta.evaluation import Evaluation, Status
+from lightning_lossmeta.families import NormalisedFamily, TaylorFamily
+
+
+def test_best_loss_and_state_are_those_of_the_search(tmp_path):
+    search = make_search(tmp_path)
+    run_search(search, [SearchCheckpoint()], 2)
+    artifact = Artifact.load(tmp_path / "best.json")
+    assert artifact.candidate == search.best.candidate
+    assert artifact.family == search.family
+    state = load_state(tmp_path)
+    assert state["best"]["fitness"] == search.best.fitness == 0.63
+    assert tuple(state["best"]["theta"]) == search.best.candidate.theta
+    assert state["best"]["generation"] == 1
+    resumed = make_search(tmp_path).searcher
+    resumed.load_state_dict(state["searcher"])
+    assert resumed.ask() == search.searcher.ask()
+
+
+def test_provenance_says_where_it_came_from(tmp_path):
+    search = make_search(tmp_path, seed=11)
+    run_search(search, [SearchCheckpoint()], 1)
+    found = Artifact.load(tmp_path / "best.json").provenance
+    assert found["fitness"] == search.best.fitness
+    assert found["generation"] == 0
+    assert found["monitor"] == "val_acc"
+    assert found["steps"] == 5
+    assert found["seed"] == 11
+    assert found["num_classes"] == 3
+    assert found["searcher"] == "CMAESSearcher"
+    assert found["candidates_a_generation"] == 4
+    (task,) = found["tasks"]
+    assert (task["module"], task["data"]) == ("StrangersNet", "BlobsData")
+    assert task["parameters"] == str(6 * 8 + 8 + 8 * 3 + 3)
+    assert set(found["versions"]) == {"python", "torch", "pytorch_lightning"}
+
+
+def test_a_normalised_loss_keeps_its_constants(tmp_path):
+    family = NormalisedFamily(TaylorFamily(start="mse"), 3, eta=2.0)
+    search = make_search(tmp_path, family=family)
+    run_search(search, [SearchCheckpoint()], 1)
+    expected = family.build(search.best.candidate).normalisation
+    assert Artifact.load(tmp_path / "best.json").normalisation == expected
+
+
+def test_best_loss_is_written_only_when_it_is_new(tmp_path):
+    search = make_search(tmp_path)
+    checkpoint = SearchCheckpoint()
+    run_search(search, [checkpoint], 1)
+    (tmp_path / "best.json").unlink()
+    rejected = [Evaluation(c, status=Status.REJECTED) for c in search.searcher.ask()]
+    search.searcher.tell(rejected)
+    checkpoint.on_generation_end(search, 1, rejected)
+    assert not (tmp_path / "best.json").exists()
+    assert load_state(tmp_path)["best"]["generation"] == 0
+
+
+def test_without_a_best_there_is_no_artefact(tmp_path):
+    search = make_search(tmp_path)
+    rejected = [Evaluation(c, status=Status.REJECTED) for c in search.searcher.ask()]
+    search.searcher.tell(rejected)
+    SearchCheckpoint().on_generation_end(search, 0, rejected)
+    assert load_state(tmp_path)["best"] is None
+    assert os.listdir(tmp_path) == ["state.json"]
+
+
+def test_a_full_disk_leaves_the_last_state(tmp_path, monkeypatch):
+    search = make_search(tmp_path)
+    checkpoint = SearchCheckpoint()
+    run_search(search, [checkpoint], 1)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            run_generation(search, [checkpoint])
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "no JSON"),
+        ('{"format": ', "no JSON"),
+        ("[" * 10_000, "no JSON"),
+        ("[]", "to be the state of a search"),
+        ('{"format": "lightning_lossmeta/loss"}', "to be the state of a search"),
+        (
+            '{"format": "lightning_lossmeta/search", "version": 9}',
+            "Expected version 1 of .*, got 9",
+        ),
+        ('{"format": "lightning_lossmeta/search", "version": 1}', r"to have \['best', "),
+    ],
+)
+def test_what_is_no_state_is_refused(tmp_path, content, message):
+    (tmp_path / "state.json").write_text(content)
+    with pytest.raises(ValueError, match=message):
+        load_state(tmp_path)
+
+
+def test_no_state_at_all(tmp_path):
+    with pytest.raises(FileNotFoundError, match="finished at least one generation"):
+        load_state(tmp_path)
+
+
+def test_state_is_strict_json(tmp_path):
+    search = make_search(tmp_path)
+    run_search(search, [SearchCheckpoint()], 1)
+    text = (tmp_path / "state.json").read_text()
+    json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert best_artifact(search, search.best).candidate == search.best.candidate
