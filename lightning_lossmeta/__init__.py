@@ -6,7 +6,8 @@ import importlib
 from typing import Any
 
 _HOMES = {
-    "artifacts": ("Artifact", "ArtifactError", "LearnedLoss", "load_loss"),
+    "analysis": ("loss_figure", "save_figure"),
+    "artifacts": ("Artifact", "ArtifactError", "LearnedLoss", "load_loss", "ready_loss"),
     "callbacks": (
         "CandidateCurves",
         "FGSMFitness",

@@ -113,7 +113,7 @@ class LossmetaCLI(LightningCLI):
             f"{abs(result.evaluation.fitness):.4f}, {result.seconds:.0f} s):\n"
             f"  {result.artifact.formula()}\n\nNext:\n"
             f"  lossmeta inspect {best}\n"
-            f"  tensorboard --logdir {result.directory}\n"
+            f"  tensorboard --logdir {result.directory / 'tensorboard'}\n"
             f"  lossmeta fit --config {result.directory / 'fit.yaml'}"
         )
 

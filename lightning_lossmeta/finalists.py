@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from lightning_lossmeta.callbacks.base import Search
 from lightning_lossmeta.candidate import Candidate
+from lightning_lossmeta.checks import check_at_least
 from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.evaluators.base import Evaluator
 from lightning_lossmeta.seeds import derived_seed
@@ -30,11 +31,7 @@ class Finalists:
     seeds: int = 3
 
     def __post_init__(self) -> None:
-        for name in ("count", "seeds"):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f"Expected argument `{name}` to be at least 1, got {getattr(self, name)}."
-                )
+        check_at_least(1, count=self.count, seeds=self.seeds)
 
 
 def choose_finalist(search: Search, evaluator: Evaluator, settings: Finalists) -> Evaluation:

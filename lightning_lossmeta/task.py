@@ -15,6 +15,8 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.seed import isolate_rng
 
+from lightning_lossmeta.checks import check_at_least
+
 
 @dataclass(frozen=True)
 class Session:
@@ -55,10 +57,10 @@ class Session:
     callbacks: tuple[pl.Callback, ...] = ()
 
     def __post_init__(self) -> None:
-        _at_least("steps", self.steps, 1)
-        _at_least("validations", self.validations, 0)
+        check_at_least(1, steps=self.steps)
+        check_at_least(0, validations=self.validations)
         if self.images is not None:
-            _at_least("images", self.images, 1)
+            check_at_least(1, images=self.images)
         if self.mode not in ("max", "min"):
             raise ValueError(f"Expected argument `mode` to be 'max' or 'min', got {self.mode!r}.")
         if self.split not in ("val", "test"):
@@ -163,11 +165,4 @@ def _draw_weights(module: pl.LightningModule) -> None:
             f"{', '.join(list(kept)[:5])}. They start with the same values whatever the seed; give "
             "a function that makes the module to draw them too.",
             stacklevel=3,
-        )
-
-
-def _at_least(name: str, value: int, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(
-            f"Expected argument `{name}` to be an integer of at least {least}, got {value!r}."
         )

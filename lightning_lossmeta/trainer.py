@@ -22,6 +22,7 @@ from lightning_lossmeta.callbacks import (
 )
 from lightning_lossmeta.callbacks.checkpoint import best_artifact
 from lightning_lossmeta.candidate import Candidate
+from lightning_lossmeta.checks import check_at_least
 from lightning_lossmeta.comparison import Comparison, Row
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.evaluators import AutoEvaluator, Evaluator
@@ -127,7 +128,7 @@ class MetaLossTrainer(pl.Trainer):
             SearchError: If no candidate could be trained.
             KeyboardInterrupt: On Ctrl-C, after the state was saved.
         """
-        _check_generations(generations)
+        check_at_least(1, generations=generations)
         family = TaylorFamily() if family is None else family
         searcher = CMAESSearcher() if searcher is None else searcher
         evaluator = AutoEvaluator() if evaluator is None else evaluator
@@ -298,10 +299,3 @@ def _chosen(search: Search, evaluator: Evaluator, finalists: Finalists | None) -
             "`start` of the family, a smaller `sigma` of the searcher, or fewer filters."
         )
     return choose_finalist(search, evaluator, finalists) if finalists else search.best
-
-
-def _check_generations(generations: int) -> None:
-    if isinstance(generations, bool) or not isinstance(generations, int) or generations < 1:
-        raise ValueError(
-            f"Expected argument `generations` to be an integer of at least 1, got {generations!r}."
-        )

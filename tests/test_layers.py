@@ -11,7 +11,7 @@ PACKAGE = Path(lightning_lossmeta.__file__).parent
 
 #: From low to high; a module imports from lower layers, or from its own.
 LAYERS = [
-    {"candidate", "evaluation", "seeds", "task"},
+    {"candidate", "checks", "evaluation", "seeds", "task"},
     {"losses"},
     {"families", "theory", "models", "data"},
     {"artifacts"},

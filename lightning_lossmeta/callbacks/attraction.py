@@ -10,6 +10,7 @@ import torch
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
+from lightning_lossmeta.checks import check_at_least
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.theory import attraction
 
@@ -34,10 +35,7 @@ class SampleAttraction(pl.Callback):
     """
 
     def __init__(self, samples: int = 500, seed: int = 0) -> None:
-        if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
-            raise ValueError(
-                f"Expected argument `samples` to be an integer of at least 1, got {samples!r}."
-            )
+        check_at_least(1, samples=samples)
         self.samples = samples
         self.seed = seed
         self.epochs: list[int] = []

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy import stats
 
+from lightning_lossmeta.checks import check_at_least
 from lightning_lossmeta.comparison.fixed import NamedLosses
 from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.evaluators.base import Evaluator
@@ -36,11 +37,10 @@ class Comparison:
     steps: int | None = None
 
     def __post_init__(self) -> None:
-        for name, least in (("seeds", 2), ("tuning_seeds", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(
-                    f"Expected argument `{name}` to be at least {least}, got {getattr(self, name)}."
-                )
+        check_at_least(2, seeds=self.seeds)
+        check_at_least(1, tuning_seeds=self.tuning_seeds)
+        if self.steps is not None:
+            check_at_least(1, steps=self.steps)
         grid = self.learning_rate_factors
         if not grid or not all(factor > 0 for factor in grid):
             raise ValueError(

@@ -9,6 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import Tensor
 
+from lightning_lossmeta.checks import check_at_least
 from lightning_lossmeta.data.loader import BatchLoader
 
 
@@ -77,11 +78,10 @@ class TensorDataModule(pl.LightningDataModule, ABC):
         split_seed: int = 0,
     ) -> None:
         super().__init__()
-        check_at_least("batch_size", batch_size, 1)
-        check_at_least("eval_batch_size", eval_batch_size, 1)
+        check_at_least(1, batch_size=batch_size, eval_batch_size=eval_batch_size)
         if train_size is not None:
-            check_at_least("train_size", train_size, 1)
-        check_at_least("split_seed", split_seed, 0)
+            check_at_least(1, train_size=train_size)
+        check_at_least(0, split_seed=split_seed)
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.train_size = train_size
@@ -149,13 +149,3 @@ class TensorDataModule(pl.LightningDataModule, ABC):
 
     def _in_order(self, split: Split) -> BatchLoader:
         return BatchLoader(split.inputs, split.targets, self.eval_batch_size)
-
-
-def check_at_least(name: str, value: int, least: int) -> None:
-    """Refuse what is no integer, or too small a one.
-
-    Raises:
-        ValueError: Naming the argument.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"Expected argument `{name}` to be at least {least}, got {value!r}.")

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from lightning_lossmeta.checks import check_at_least
+
 Batch = tuple[Tensor, Tensor]
 
 
@@ -43,11 +45,7 @@ class BatchLoader:
                 "Expected `inputs` and `targets` to hold the same number of samples, at least one, "
                 f"got {len(inputs)} and {len(targets)}."
             )
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise ValueError(
-                "Expected argument `batch_size` to be an integer of at least 1, "
-                f"got {batch_size!r}."
-            )
+        check_at_least(1, batch_size=batch_size)
         self.inputs = inputs
         self.targets = targets
         self.batch_size = batch_size

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from torchvision.datasets import MNIST
 
-from lightning_lossmeta.data.base import Split, Splits, TensorDataModule, check_at_least
+from lightning_lossmeta.checks import check_at_least
+from lightning_lossmeta.data.base import Split, Splits, TensorDataModule
 
 _FILES = (
     "train-images-idx3-ubyte",
@@ -50,7 +51,7 @@ class MNISTDataModule(TensorDataModule):
         split_seed: int = 0,
     ) -> None:
         super().__init__(batch_size, eval_batch_size, train_size, split_seed)
-        check_at_least("val_size", val_size, 1)
+        check_at_least(1, val_size=val_size)
         self.root = root
         self.download = download
         self.val_size = val_size

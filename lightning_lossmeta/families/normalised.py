@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lightning_lossmeta.candidate import Candidate
+from lightning_lossmeta.checks import check_at_least
 from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.families.simplex import simplex_points
 from lightning_lossmeta.losses.base import LossFunction
@@ -45,7 +46,7 @@ class Normalisation:
         check_interval("scale", self.scale, 0, math.inf, "()")
         check_interval("offset", self.offset, -math.inf, math.inf, "()")
         check_interval("eta", self.eta, 0, math.inf, "()")
-        _check_count("num_classes", self.num_classes, 2)
+        check_at_least(2, num_classes=self.num_classes)
 
     def formula(self, formula: str) -> str:
         """The formula of a loss under this map."""
@@ -110,7 +111,7 @@ class NormalisedFamily(LossFamily):
     ) -> None:
         if isinstance(family, NormalisedFamily):
             raise ValueError("Expected argument `family` not to be normalised, got one that is.")
-        _check_count("num_classes", num_classes, 2)
+        check_at_least(2, num_classes=num_classes)
         check_range(eta, samples)
         self.family = family
         self.num_classes = num_classes
@@ -171,11 +172,4 @@ def check_range(eta: float, samples: int) -> None:
         ValueError: If ``eta`` is not positive or ``samples`` is negative.
     """
     check_interval("eta", eta, 0, math.inf, "()")
-    _check_count("samples", samples, 0)
-
-
-def _check_count(name: str, value: int, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(
-            f"Expected argument `{name}` to be an integer of at least {least}, got {value!r}."
-        )
+    check_at_least(0, samples=samples)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
+from lightning_lossmeta.checks import check_at_least
+
 
 class LogisticRegression(nn.Sequential):
     """One linear layer on the flattened input.
@@ -17,7 +19,7 @@ class LogisticRegression(nn.Sequential):
     """
 
     def __init__(self, in_features: int, num_classes: int) -> None:
-        _positive(in_features=in_features, num_classes=num_classes)
+        check_at_least(1, in_features=in_features, num_classes=num_classes)
         super().__init__(nn.Flatten(), nn.Linear(in_features, num_classes))
 
 
@@ -43,13 +45,13 @@ class MLP(nn.Sequential):
         dropout: float = 0.0,
         batch_norm: bool = False,
     ) -> None:
-        _positive(in_features=in_features, num_classes=num_classes)
+        check_at_least(1, in_features=in_features, num_classes=num_classes)
         if not 0 <= dropout < 1:
             raise ValueError(f"Expected argument `dropout` to be in [0, 1), got {dropout}.")
         layers: list[nn.Module] = [nn.Flatten()]
         width = in_features
         for size in hidden:
-            _positive(hidden=size)
+            check_at_least(1, hidden=size)
             layers.append(nn.Linear(width, size))
             if batch_norm:
                 layers.append(nn.BatchNorm1d(size))
@@ -58,11 +60,3 @@ class MLP(nn.Sequential):
                 layers.append(nn.Dropout(dropout))
             width = size
         super().__init__(*layers, nn.Linear(width, num_classes))
-
-
-def _positive(**sizes: int) -> None:
-    for name, size in sizes.items():
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise ValueError(
-                f"Expected argument `{name}` to be an integer of at least 1, got {size!r}."
-            )

@@ -11,6 +11,7 @@ import cma
 import numpy as np
 
 from lightning_lossmeta.candidate import Candidate
+from lightning_lossmeta.checks import check_at_least
 from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.families.base import VectorSpace
 from lightning_lossmeta.losses.checks import check_interval
@@ -32,11 +33,7 @@ class CMAESSearcher(Searcher):
 
     def __init__(self, population: int = 20, sigma: float = 0.5) -> None:
         super().__init__()
-        if isinstance(population, bool) or not isinstance(population, int) or population < 2:
-            raise ValueError(
-                "Expected argument `population` to be an integer of at least 2, got "
-                f"{population!r}."
-            )
+        check_at_least(2, population=population)
         self.population = population
         self.sigma = check_interval("sigma", sigma, 0, math.inf, "()")
         self._strategy: Any = None

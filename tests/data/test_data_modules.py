@@ -87,7 +87,7 @@ def test_a_pickle_is_small_and_reads_the_data_again():
 
 @pytest.mark.parametrize("name", ["batch_size", "eval_batch_size", "train_size"])
 def test_sizes_below_one_are_refused(name):
-    with pytest.raises(ValueError, match=f"`{name}` to be at least 1, got 0"):
+    with pytest.raises(ValueError, match=f"`{name}` to be an integer of at least 1, got 0"):
         DigitsDataModule(**{name: 0})
 
 

@@ -127,7 +127,7 @@ def test_sizes_that_are_no_positive_integers_are_refused(value):
 
 
 def test_a_negative_split_seed_is_refused():
-    with pytest.raises(ValueError, match="`split_seed` to be at least 0, got -1"):
+    with pytest.raises(ValueError, match="`split_seed` to be an integer of at least 0, got -1"):
         CountingData(split_seed=-1)
 
 
