@@ -75,8 +75,11 @@ def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def _jsonable(value: Any) -> Any:
+    """Plain values; an object by its class and arguments, never by its address."""
     if isinstance(value, dict):
         return {str(key): _jsonable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_jsonable(item) for item in value]
-    return value if isinstance(value, (str, int, float, bool, type(None))) else repr(value)
+    if isinstance(value, (str, int, float, bool, type(None))):
+        return value
+    return _jsonable(arguments(value))

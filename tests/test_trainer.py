@@ -9,6 +9,7 @@ from strangers import BlobsData, StrangersNet, WithoutLoss
 
 from lightning_lossmeta import (
     MLP,
+    AutoEvaluator,
     Candidate,
     CMAESSearcher,
     Comparison,
@@ -127,6 +128,18 @@ def test_an_interrupted_search_goes_on_bit_for_bit(tmp_path, stopped_at):
 def test_interrupted_before_anything_was_done(tmp_path):
     with pytest.raises(KeyboardInterrupt, match="nothing to resume"):
         _search(tmp_path / "run", [_StopAt(0)])
+
+
+def test_a_search_goes_on_with_the_evaluator_that_it_chose(tmp_path):
+    def evaluator():
+        return AutoEvaluator([TrainerEvaluator(), PopulationEvaluator()], good_enough=0.0)
+
+    _search(tmp_path / "run", evaluator=evaluator(), generations=1)
+    before = json.loads((tmp_path / "run" / "state.json").read_text())["evaluator"]
+    again = evaluator()
+    _search(None, resume=str(tmp_path / "run"), evaluator=again, generations=2)
+    assert again.evaluators.index(again.chosen) == before["chosen"]
+    assert json.loads((tmp_path / "run" / "state.json").read_text())["evaluator"] == before
 
 
 def test_more_generations_may_be_asked_of_a_finished_search(tmp_path):
