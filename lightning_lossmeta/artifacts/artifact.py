@@ -187,7 +187,7 @@ def _known_families() -> dict[str, type[LossFamily]]:
     """The storable families that are defined by now; of one name the first."""
     found: dict[str, type[LossFamily]] = {}
     for cls in _subclasses(LossFamily):
-        if "name" in vars(cls) and cls.storable and not inspect.isabstract(cls):
+        if cls.storable and not inspect.isabstract(cls):
             found.setdefault(cls.name, cls)
     return found
 

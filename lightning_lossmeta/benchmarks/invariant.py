@@ -10,6 +10,7 @@ digits are put side by side (128 inputs, label 10 a + b), and training takes 2,0
 needs. 30% is 2/9 of the way from chance to perfect, and so far it must come for other class counts
 too. A loss that is a mean over n classes moves an untrained network's target logit by
 (n - 1)/n^3 times its difference of gammas; the learning rates are scaled by the inverse of that.
+At 2 classes the two tests are the same inequality.
 """
 
 from __future__ import annotations
