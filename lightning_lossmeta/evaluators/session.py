@@ -66,9 +66,14 @@ def run_session(module: pl.LightningModule, task: Task) -> Recorder:
             inference_mode=False,
             use_distributed_sampler=False,
         )
-        trainer.fit(module, datamodule=data)
-        if recorder.scored_at != trainer.global_step:
-            trainer.validate(module, datamodule=data, verbose=False)
+        try:
+            trainer.fit(module, datamodule=data)
+            if recorder.scored_at != trainer.global_step:
+                trainer.validate(module, datamodule=data, verbose=False)
+        finally:
+            module.trainer = None
+            # A Trainer is a web of cycles: it would keep weights and optimiser over many fits.
+            vars(trainer).clear()
     return recorder
 
 
