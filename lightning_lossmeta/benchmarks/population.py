@@ -47,7 +47,7 @@ def figures(
                 row["peak_mb"] = _alone(
                     peak_memory, workload, precision, device, row["evaluator"], count, processes
                 )
-            Console().print(table(found))
+            Console(width=110).print(table(found))
             rows += found
     return rows
 
@@ -63,10 +63,10 @@ def table(rows: list[Row]) -> Table:
         "",
         "ms a step",
         "times faster",
-        "share of matrix rate",
+        "share of rate",
         "ms a fit",
-        "over plain: a step",
-        "a fit",
+        "step over plain",
+        "fit over plain",
         "peak MB",
     )
     for column in columns:

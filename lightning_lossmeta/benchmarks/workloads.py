@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +22,7 @@ from lightning_lossmeta.task import Session, Task
 
 BATCH = 100
 FAMILY = TaylorFamily(order=3, start="mse")
+Clock = Callable[[], float]
 DTYPES = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16}
 
 
@@ -109,10 +109,12 @@ class PlainLoop:
     Args:
         task: Of a :class:`Workload`.
         device: Where to train.
+        clock: Gives seconds.
     """
 
-    def __init__(self, task: Task, device: str) -> None:
+    def __init__(self, task: Task, device: str, clock: Clock) -> None:
         self.device = device
+        self.clock = clock
         module = task.fresh_module()
         assert isinstance(module, SupervisedModule)
         self._module = module
@@ -122,7 +124,7 @@ class PlainLoop:
 
     def fit(self, steps: int) -> float:
         """Seconds to train a copy of the network and to score it."""
-        started = time.perf_counter()
+        started = self.clock()
         network = copy.deepcopy(self._module.network).to(self.device)
         loss_fn = FAMILY.build(self._candidate).to(self.device)
         optimizer = self._module.optimizer(network.parameters())
@@ -140,7 +142,7 @@ class PlainLoop:
         with torch.no_grad(), torch.autocast(self.device, self._dtype, enabled=lower):
             for inputs, target in self._data.val_dataloader():
                 correct += int((network(inputs).argmax(dim=1) == target).sum())
-        return time.perf_counter() - started
+        return self.clock() - started
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         loader: BatchLoader = self._data.train_dataloader()
@@ -148,22 +150,23 @@ class PlainLoop:
             yield from loader
 
 
-def matmul_rate(dtype: torch.dtype, device: str) -> float:
+def matmul_rate(dtype: torch.dtype, device: str, clock: Clock) -> float:
     """Floating-point operations a second of square matrix products, PyTorch's threads as they are.
 
     Args:
         dtype: Of the matrices.
         device: Where.
+        clock: Gives seconds.
     """
     size, repeats = (8192, 20) if device == "cuda" else (1024, 4)
     first, second = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     first @ second
     synchronize(device)
-    started = time.perf_counter()
+    started = clock()
     for _ in range(repeats):
         first @ second
     synchronize(device)
-    return 2 * size**3 * repeats / (time.perf_counter() - started)
+    return 2 * size**3 * repeats / (clock() - started)
 
 
 def synchronize(device: str) -> None:

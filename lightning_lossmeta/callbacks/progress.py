@@ -57,7 +57,10 @@ class SearchProgress(MetaCallback):
     def on_generation_end(
         self, search: Search, generation: int, evaluations: list[Evaluation]
     ) -> None:
-        """Move the bar."""
+        """Move the bar; after the first generation say which evaluator was chosen."""
+        if generation == self._first:
+            for task, report in search.evaluator_state.get("reports", {}).items():
+                self._say(f"evaluator for {task}: {report}")
         self._counts.update(item.status.value for item in evaluations)
         scores = [item.fitness for item in evaluations if math.isfinite(item.fitness)]
         best = search.best.fitness if search.best is not None else math.nan
@@ -73,10 +76,14 @@ class SearchProgress(MetaCallback):
             return
         done = generation + 1 - self._first
         left = (time.perf_counter() - self._started) / done * (search.generations - generation - 1)
-        print(
-            f"generation {generation + 1}/{search.generations}: {text}, {left:.0f} s left",
-            flush=True,
-        )
+        self._say(f"generation {generation + 1}/{search.generations}: {text}, {left:.0f} s left")
+
+    def _say(self, text: str) -> None:
+        """A line above the bar, or in its place."""
+        if self._bar is not None:
+            self._bar.console.print(text, highlight=False)
+        else:
+            print(text, flush=True)
 
     def on_search_end(self, search: Search) -> None:
         """Close the bar."""

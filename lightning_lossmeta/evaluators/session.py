@@ -73,6 +73,7 @@ def run_session(module: pl.LightningModule, task: Task) -> Recorder:
         finally:
             module.trainer = None
             # A Trainer is a web of cycles: it would keep weights and optimiser over many fits.
+            vars(trainer.strategy).clear()
             vars(trainer).clear()
     return recorder
 
