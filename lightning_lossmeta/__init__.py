@@ -16,6 +16,7 @@ _HOMES = {
         "LearningRateFactor",
         "LossNormalisation",
         "MetaCallback",
+        "SampleAttraction",
         "SearchCheckpoint",
         "SearchHistory",
         "SearchProgress",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
+import torch
 
 
 def derived_seed(*parts: int) -> int:
@@ -12,3 +15,10 @@ def derived_seed(*parts: int) -> int:
     True
     """
     return int(np.random.SeedSequence(parts).generate_state(1)[0])
+
+
+def seed_all(seed: int) -> None:
+    """Set the global generators of PyTorch, Python and NumPy."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import copy
 import math
-import random
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.utilities.seed import isolate_rng
 
 from lightning_lossmeta.checks import check_at_least
+from lightning_lossmeta.seeds import seed_all
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,7 @@ class Task:
             UserWarning: If a module has parameters that no ``reset_parameters`` draws.
         """
         with isolate_rng():
-            _seed_all(self.seed)
+            seed_all(self.seed)
             if isinstance(self.module, pl.LightningModule):
                 module = copy.deepcopy(self.module)
                 _draw_weights(module)
@@ -140,12 +138,6 @@ def check_loss_fn(module: pl.LightningModule) -> None:
             f"Expected {kind} to set its attribute `loss_fn` in __init__, got one of the class (a "
             "method, property or class variable), which would hide the learned loss."
         )
-
-
-def _seed_all(seed: int) -> None:
-    torch.manual_seed(seed)
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
 
 
 def _draw_weights(module: pl.LightningModule) -> None:

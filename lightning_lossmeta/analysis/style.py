@@ -87,6 +87,24 @@ def legend_below(figure: Figure, axes: Axes) -> None:
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
 
 
+def check_picture(name: str, path: str | os.PathLike[str]) -> Path:
+    """A path that :func:`save_figure` can write to.
+
+    Args:
+        name: Of the argument that it was given as.
+        path: Where to.
+
+    Raises:
+        ValueError: If the ending is none of the three.
+    """
+    file = Path(path)
+    if file.suffix.lower() not in FORMATS:
+        raise ValueError(
+            f"Expected argument `{name}` to end in {', '.join(FORMATS)}, got '{file.name}'."
+        )
+    return file
+
+
 def save_figure(figure: Figure, path: str | os.PathLike[str], dpi: int = 100) -> Path:
     """Write a figure as PNG, SVG or PDF, by the file's ending; makes its folder.
 
@@ -101,11 +119,7 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], dpi: int = 100) ->
     Raises:
         ValueError: If the ending is none of the three.
     """
-    file = Path(path)
-    if file.suffix.lower() not in FORMATS:
-        raise ValueError(
-            f"Expected argument `path` to end in {', '.join(FORMATS)}, got '{file.name}'."
-        )
+    file = check_picture("path", path)
     file.parent.mkdir(parents=True, exist_ok=True)
     if file.suffix.lower() == ".png":
         figure.savefig(file, dpi=dpi, facecolor="white", pil_kwargs={"optimize": True})

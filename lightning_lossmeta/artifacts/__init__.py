@@ -2,6 +2,7 @@
 
 from lightning_lossmeta.artifacts.artifact import Artifact
 from lightning_lossmeta.artifacts.export import export_file, export_text
+from lightning_lossmeta.artifacts.export_error import ExportError
 from lightning_lossmeta.artifacts.files import write_atomic
 from lightning_lossmeta.artifacts.learned import LearnedLoss, load_loss
 from lightning_lossmeta.artifacts.reading import ArtifactError
@@ -10,6 +11,7 @@ from lightning_lossmeta.artifacts.zoo import ReadyLoss, find_loss, ready_loss, r
 __all__ = [
     "Artifact",
     "ArtifactError",
+    "ExportError",
     "LearnedLoss",
     "ReadyLoss",
     "export_file",

@@ -20,6 +20,7 @@ from lightning_lossmeta.artifacts.reading import (
     parse,
     read_text,
     shown,
+    some_keys,
 )
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.families import LossFamily, Normalisation, NormalisedFamily, NormalisedLoss
@@ -138,7 +139,11 @@ class Artifact:
         """
         content = parse(text)
         if content.get("format") != FORMAT:
-            got = f"format {shown(content['format'])}" if "format" in content else "one without"
+            got = (
+                f"format {shown(content['format'])}"
+                if "format" in content
+                else f"one with {some_keys(content)}"
+            )
             raise ArtifactError(
                 f"expected a learned loss, a JSON object with format '{FORMAT}', got {got}."
             )

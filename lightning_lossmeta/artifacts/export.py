@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from lightning_lossmeta.artifacts.export_error import ExportError
 from lightning_lossmeta.artifacts.files import write_atomic
 from lightning_lossmeta.artifacts.zoo import ReadyLoss
 
 # Ending of a file by format.
 FORMATS = {"python": ".py", "latex": ".tex", "sympy": ".py", "json": ".json", "onnx": ".onnx"}
-
-
-class ExportError(ValueError):
-    """A loss can't be written in the format asked for; says why, and which can."""
 
 
 def export_text(ready: ReadyLoss, format: str, digits: int | None = None) -> str:

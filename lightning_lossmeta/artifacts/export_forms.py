@@ -10,7 +10,7 @@ import sympy
 from sympy import Abs, Expr, Float, Max, Symbol, log
 
 from lightning_lossmeta import losses
-from lightning_lossmeta.artifacts.export import ExportError
+from lightning_lossmeta.artifacts.export_error import ExportError
 from lightning_lossmeta.artifacts.zoo import ReadyLoss
 from lightning_lossmeta.families.base import class_symbols
 from lightning_lossmeta.losses.base import LossFunction

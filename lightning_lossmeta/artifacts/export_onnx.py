@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from lightning_lossmeta.artifacts.export import ExportError
+from lightning_lossmeta.artifacts.export_error import ExportError
 from lightning_lossmeta.artifacts.zoo import ReadyLoss
 
 

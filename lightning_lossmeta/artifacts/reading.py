@@ -10,6 +10,7 @@ from typing import Any
 
 MAX_BYTES = 16 * 2**20
 MAX_DEPTH = 100
+_KEYS_SHOWN = 6
 
 _MAGIC = (
     (b"PK\x03\x04", "a zip archive, as PyTorch checkpoints are"),
@@ -135,6 +136,19 @@ def expect_numbers(where: str, value: Any) -> tuple[float, ...]:
     if not isinstance(value, list):
         raise ArtifactError(f"expected {where} to be a list of numbers, got {_KINDS[type(value)]}.")
     return tuple(expect_number(f"{where}[{i}]", item) for i, item in enumerate(value))
+
+
+def some_keys(mapping: dict[str, Any]) -> str:
+    """What an object holds, as messages show it.
+
+    >>> some_keys({"epoch": 1, "state_dict": {}})
+    "the keys 'epoch', 'state_dict'"
+    """
+    if not mapping:
+        return "no keys"
+    named = ", ".join(f"{key[:40]!r}" for key in list(mapping)[:_KEYS_SHOWN])
+    more = len(mapping) - _KEYS_SHOWN
+    return f"the keys {named}" + (f" and {more} more" if more > 0 else "")
 
 
 def shown(value: Any) -> str:

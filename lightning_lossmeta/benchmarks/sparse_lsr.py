@@ -8,9 +8,11 @@ log-softmax, forward alone and with backward. Without it the losses are given lo
 from __future__ import annotations
 
 import argparse
+import json
 import math
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
@@ -19,6 +21,7 @@ from rich.table import Table
 from torch import Tensor
 from torch.utils.benchmark import Timer
 
+from lightning_lossmeta.analysis import check_picture, save_figure, timing_figure
 from lightning_lossmeta.benchmarks.record import save
 from lightning_lossmeta.losses import LabelSmoothing, SparseLabelSmoothing
 
@@ -121,22 +124,35 @@ def table(rows: list[Row], softmax: bool) -> Table:
 
 
 def main() -> None:
-    """Measure, print a table, write JSON."""
+    """Measure, print a table, write JSON and a picture."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--classes", type=int, nargs="+", default=CLASSES)
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--figure", help="draw it to this .png, .svg or .pdf")
+    parser.add_argument("--from-json", help="show what this file holds instead of measuring")
     given = parser.parse_args()
-    rows: list[Row] = []
-    for classes in given.classes:
-        rows += measure(classes, given.batch, given.seed, given.device, given.rounds)
+    if given.figure is not None:
+        try:
+            check_picture("--figure", given.figure)
+        except ValueError as error:
+            parser.error(str(error))
     console = Console()
+    if given.from_json is not None:
+        stored = json.loads(Path(given.from_json).read_text())
+        rows, batch = stored["figures"], stored["batch"]
+    else:
+        rows, batch = [], given.batch
+        for classes in given.classes:
+            rows += measure(classes, batch, given.seed, given.device, given.rounds)
+        path = save("sparse_lsr", rows, seed=given.seed, batch=batch, device=given.device)
+        console.print(f"Written to {path.name}.")
     console.print(table(rows, softmax=True))
     console.print(table(rows, softmax=False))
-    path = save("sparse_lsr", rows, seed=given.seed, batch=given.batch, device=given.device)
-    console.print(f"Written to {path.name}.")
+    if given.figure is not None:
+        console.print(f"Drawn to {save_figure(timing_figure(rows, batch), given.figure)}.")
 
 
 def _mean_of_log_probabilities(

@@ -1,5 +1,6 @@
 """Lightning callbacks: hooks of the outer loop, and a learned loss for any fit."""
 
+from lightning_lossmeta.callbacks.attraction import SampleAttraction
 from lightning_lossmeta.callbacks.base import MetaCallback, Search
 from lightning_lossmeta.callbacks.checkpoint import SearchCheckpoint
 from lightning_lossmeta.callbacks.curves import CandidateCurves
@@ -19,6 +20,7 @@ __all__ = [
     "LearningRateFactor",
     "LossNormalisation",
     "MetaCallback",
+    "SampleAttraction",
     "Search",
     "SearchCheckpoint",
     "SearchHistory",

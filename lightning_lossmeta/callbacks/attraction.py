@@ -10,6 +10,7 @@ import torch
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
+from lightning_lossmeta.analysis import attraction_history_figure, check_picture, save_figure
 from lightning_lossmeta.checks import check_at_least
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.theory import attraction
@@ -22,22 +23,27 @@ class SampleAttraction(pl.Callback):
     epoch's batches, and :func:`~lightning_lossmeta.theory.attraction` is taken of each under the
     module's ``loss_fn``: above zero the loss pulls the sample to its label, below zero it pushes it
     away. Logs ``attraction/mean`` and ``attraction/pushed`` (the share below zero), and to
-    TensorBoard a histogram. :meth:`points` gives what figure 1 of the paper draws.
+    TensorBoard a histogram. The end of a fit draws figure 1 of the paper, to TensorBoard and to
+    ``picture``; :meth:`points` gives its numbers.
 
     Args:
         samples: How many samples an epoch.
         seed: Of the draw; global random state is left alone.
+        picture: File that the figure is written to, ending in .png, .svg or .pdf.
 
     Raises:
-        ValueError: If ``samples`` is below 1.
+        ValueError: If ``samples`` is below 1, or ``picture`` ends otherwise.
 
     Source: Gonzalez & Miikkulainen (2021), figure 1.
     """
 
-    def __init__(self, samples: int = 500, seed: int = 0) -> None:
+    def __init__(self, samples: int = 500, seed: int = 0, picture: str | None = None) -> None:
         check_at_least(1, samples=samples)
+        if picture is not None:
+            check_picture("picture", picture)
         self.samples = samples
         self.seed = seed
+        self.picture = picture
         self.epochs: list[int] = []
         self.strengths: list[Tensor] = []
         self.confidences: list[Tensor] = []
@@ -124,6 +130,19 @@ class SampleAttraction(pl.Callback):
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_histogram("attraction", strengths, trainer.current_epoch)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw what was recorded."""
+        boards = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+        if not self.epochs or not trainer.is_global_zero or not (boards or self.picture):
+            return
+        epochs, strengths, _ = self.points()
+        name = type(pl_module.loss_fn).__name__
+        figure = attraction_history_figure(epochs, strengths, name)
+        for logger in boards:
+            logger.experiment.add_figure("attraction/history", figure, self.epochs[-1])
+        if self.picture is not None:
+            save_figure(figure, self.picture)
 
 
 def _predict(module: pl.LightningModule, inputs: Tensor) -> Tensor:

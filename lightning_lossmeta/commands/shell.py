@@ -27,8 +27,7 @@ def reported(program: str, work: Callable[[], None]) -> int:
     Returns:
         The exit status: 0, or 2 after an error.
     """
-    from lightning_lossmeta.artifacts import ArtifactError
-    from lightning_lossmeta.artifacts.export import ExportError
+    from lightning_lossmeta.artifacts import ArtifactError, ExportError
     from lightning_lossmeta.artifacts.zoo import UnknownLossError
 
     try:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from lightning_lossmeta.candidate import Candidate
+from lightning_lossmeta.checks import check_at_least
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.evaluators.base import Evaluator
 from lightning_lossmeta.evaluators.population import PopulationEvaluator
@@ -52,10 +53,7 @@ class AutoEvaluator(Evaluator):
     ) -> None:
         if evaluators is not None and not evaluators:
             raise ValueError("Expected argument `evaluators` to hold at least one, got none.")
-        if probe_steps < 2:
-            raise ValueError(
-                f"Expected argument `probe_steps` to be at least 2, got {probe_steps}."
-            )
+        check_at_least(2, probe_steps=probe_steps)
         if evaluators is None:
             evaluators = [PopulationEvaluator(), ProcessEvaluator(), TrainerEvaluator()]
         self.evaluators = evaluators

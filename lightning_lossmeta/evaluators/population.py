@@ -12,6 +12,7 @@ from typing import Any, cast
 import torch
 
 from lightning_lossmeta.candidate import Candidate
+from lightning_lossmeta.checks import check_at_least
 from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.evaluators.base import Evaluator
 from lightning_lossmeta.evaluators.session import failure, guarded, run_session
@@ -46,9 +47,7 @@ class PopulationEvaluator(Evaluator):
     def __init__(
         self, max_candidates: int = 64, compile_mode: str | None = None, threads: int = 1
     ) -> None:
-        for name, value in (("max_candidates", max_candidates), ("threads", threads)):
-            if value < 1:
-                raise ValueError(f"Expected argument `{name}` to be at least 1, got {value}.")
+        check_at_least(1, max_candidates=max_candidates, threads=threads)
         if compile_mode is not None and compile_mode not in COMPILE_MODES:
             raise ValueError(
                 f"Expected argument `compile_mode` to be None or one of {list(COMPILE_MODES)}, got "

@@ -5,13 +5,11 @@ from __future__ import annotations
 import copy
 import logging
 import math
-import random
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.seed import isolate_rng
@@ -21,6 +19,7 @@ from lightning_lossmeta.callbacks.learning_rate import LearningRateFactor
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Curve, Evaluation, Status
 from lightning_lossmeta.evaluators.limit import limit_samples
+from lightning_lossmeta.seeds import seed_all
 from lightning_lossmeta.task import Session, Task
 
 TRAIN_LOSS_POINTS = 50
@@ -46,7 +45,7 @@ def run_session(module: pl.LightningModule, task: Task) -> Recorder:
         callbacks.append(LearningRateFactor(session.learning_rate_factor))
     data = prepared_data(task)
     with isolate_rng(), quiet_lightning():
-        _seed_all(task.seed)
+        seed_all(task.seed)
         trainer = pl.Trainer(
             max_steps=session.steps,
             max_epochs=-1,
@@ -137,13 +136,6 @@ class Recorder(pl.Callback):
                 message="weights or fitness are no longer finite",
             )
         return Evaluation(candidate, fitness, Status.OK, metrics, curves, seconds)
-
-
-def _seed_all(seed: int) -> None:
-    """Fix batches and noise, whatever library a data module or a network draws them from."""
-    torch.manual_seed(seed)
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
 
 
 def all_finite(module: nn.Module) -> bool:

@@ -14,7 +14,7 @@ def simplex_points(num_classes: int, samples: int) -> Tensor:
     """Points that cover the simplex as a loss sees it that treats all non-target classes alike.
 
     The first class is the target. Regular points give it each of 21 probabilities, a share of the
-    rest (0 to 7/8) to one other class, and what is left evenly to 1, 2, 4, ... or all of the others:
+    rest (0 to 7/8) to one other class, and what is left evenly to 1, 2, 4, ... or all others:
     corners, edges and the centre are among them. Where a sum over the classes has its extremes, the
     non-targets take few distinct values. Random points are Dirichlet samples of concentrations 0.05
     to 10. Alone those underestimate the range of a loss up to four times at 100 classes; all

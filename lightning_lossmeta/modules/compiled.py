@@ -22,13 +22,16 @@ class CompiledGradients:
     Args:
         losses: Losses (C,) out of parameters and buffers by name, inputs and target.
         mode: Of ``torch.compile``.
+
+    Attributes:
+        broken: Whether compiling failed, so that calls give ``None``.
     """
 
     def __init__(self, losses: Callable[[State, Tensor, Tensor], Tensor], mode: str) -> None:
         self._losses = losses
         options = {**torch._inductor.list_mode_options(mode), "fallback_random": True}
         self._run = torch.compile(self._step, fullgraph=True, dynamic=False, options=options)
-        self._broken = False
+        self.broken = False
 
     def __call__(self, state: State, inputs: Tensor, target: Tensor) -> tuple[Tensor, State] | None:
         """Losses (C,) and the gradients of their sum, by name; ``None`` where compiling failed.
@@ -38,7 +41,7 @@ class CompiledGradients:
             inputs: As the networks take them.
             target: As the losses take it.
         """
-        if self._broken:
+        if self.broken:
             return None
         trained = {name: value for name, value in state.items() if value.requires_grad}
         others = {name: value for name, value in state.items() if not value.requires_grad}
@@ -50,7 +53,7 @@ class CompiledGradients:
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # what is not for the compiler to blame, the eager step raises
-            self._broken = True
+            self.broken = True
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
             log.warning(
                 "torch.compile failed, so the population trains eagerly (compile_mode needs a "

@@ -66,6 +66,11 @@ class PopulationModule(LeanModule):
         )
         self._gradients: State | None = None
 
+    @property
+    def compiled(self) -> bool:
+        """Whether training steps run as a compiled graph."""
+        return self._compiled is not None and not self._compiled.broken
+
     def _stack(self, value: Tensor) -> Tensor:
         return value.unsqueeze(0).repeat(self.size, *[1] * value.dim())
 

@@ -137,7 +137,12 @@ def test_another_format(found):
 
 
 def test_json_of_something_else():
-    assert "got one without" in _refusal({"loss": 0.5})
+    assert "got one with the keys 'loss'." in _refusal({"loss": 0.5})
+    many = {"x" * 1000: 0, **{f"key{i}": i for i in range(50)}}
+    assert f"keys '{'x' * 40}', 'key0', 'key1', 'key2', 'key3', 'key4' and 45 more." in _refusal(
+        many
+    )
+    assert "got one with no keys." in _refusal({})
     for other, name in [("[1]", "a list"), ("3", "a number"), ('"x"', "text"), ("null", "null")]:
         assert f"the file to be a JSON object, got {name}" in _refusal(other)
 

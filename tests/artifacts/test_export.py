@@ -12,8 +12,14 @@ import sympy
 import torch
 from sympy import Abs, Max, Min, sqrt, tanh
 
-from lightning_lossmeta.artifacts import Artifact, LearnedLoss, ReadyLoss, export_file, export_text
-from lightning_lossmeta.artifacts.export import ExportError
+from lightning_lossmeta.artifacts import (
+    Artifact,
+    ExportError,
+    LearnedLoss,
+    ReadyLoss,
+    export_file,
+    export_text,
+)
 from lightning_lossmeta.artifacts.export_forms import SYMBOLS, closed_form
 from lightning_lossmeta.artifacts.export_python import TorchPrinter
 from lightning_lossmeta.artifacts.zoo import describe_ready, find_loss, ready_names

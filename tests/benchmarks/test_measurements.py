@@ -62,3 +62,26 @@ def test_sparse_table_and_record(tmp_path, monkeypatch):
     assert text["command"] == "python -m lightning_lossmeta.benchmarks.sparse_lsr --seed 7"
     assert text["figures"] == rows
     assert text["machine"]["torch"] == torch.__version__
+
+
+def test_a_stored_measurement_is_drawn_without_measuring(tmp_path, monkeypatch, capsys):
+    def refuse(*arguments):
+        raise RuntimeError("measured")
+
+    path = record.save(
+        "sparse_lsr", sparse_lsr.measure(3, rounds=1, seconds=1e-4), tmp_path, batch=7
+    )
+    stored, picture = path.read_text(), tmp_path / "new" / "figure.png"
+    monkeypatch.setattr(sparse_lsr, "measure", refuse)
+    monkeypatch.setattr("sys.argv", ["x", "--from-json", str(path), "--figure", str(picture)])
+    sparse_lsr.main()
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    assert path.read_text() == stored
+    assert "with log-softmax" in capsys.readouterr().out
+
+
+def test_a_picture_of_another_kind_is_refused_before_measuring(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["x", "--figure", "x.gif"])
+    with pytest.raises(SystemExit):
+        sparse_lsr.main()
+    assert "`--figure` to end in .png, .svg, .pdf, got 'x.gif'" in capsys.readouterr().err

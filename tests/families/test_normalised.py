@@ -47,6 +47,16 @@ def test_losses_span_the_range_within_one_per_cent(classes, eta):
         assert abs(values.max() - eta) < 0.01 * eta
 
 
+def test_an_extreme_where_one_wrong_class_stands_out_of_many():
+    """The target has nothing there, one other class a share, and many equal ones the rest."""
+    theta = (0.435, 0.058, 0.102, 0.199, -0.217, -0.159, 0.210, -0.233)
+    points, target = _pairs(100, seed=100)
+    loss = NormalisedFamily(TaylorFamily(), 100).build(Candidate(None, theta))
+    values = loss.per_sample(points.clamp_min(1e-30).log(), target)
+    assert abs(values.min()) < 0.005
+    assert abs(values.max() - 1) < 0.005
+
+
 def test_equation_five():
     family = NormalisedFamily(TaylorFamily(start="mse"), 4, eta=3.0)
     candidate = Candidate(None, family.space.start)
