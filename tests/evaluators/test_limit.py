@@ -1,7 +1,13 @@
 import pytest
 import torch
-from torch.utils.data import BatchSampler, DataLoader, IterableDataset, SequentialSampler
-from torch.utils.data import Dataset, TensorDataset
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    SequentialSampler,
+    TensorDataset,
+)
 
 from lightning_lossmeta.data import BatchLoader
 from lightning_lossmeta.evaluators.limit import limit_samples

@@ -1,0 +1,223 @@
+import json
+import logging
+import time
+
+import pytest
+from inner_fits import CANDIDATES, FAMILY, MSE, make_task
+
+from lightning_lossmeta.evaluation import Evaluation, Status
+from lightning_lossmeta.evaluators import (
+    AutoEvaluator,
+    Evaluator,
+    PopulationEvaluator,
+    ProcessEvaluator,
+    TrainerEvaluator,
+)
+from lightning_lossmeta.evaluators import auto as auto_file
+
+
+class _Clock:
+    """Time that passes as evaluators say."""
+
+    def __init__(self, monkeypatch):
+        self.now = 0.0
+        monkeypatch.setattr(auto_file.time, "perf_counter", lambda: self.now)
+
+
+class _Timed(Evaluator):
+    """Takes so many seconds for a fit, a step and a validation."""
+
+    def __init__(self, clock, fit=0.0, step=0.0, validation=0.0, noise=(), status=Status.OK):
+        self.clock = clock
+        self.costs = fit, step, validation
+        self.noise = list(noise)
+        self.status = status
+        self.reason = None
+        self.sessions = []
+        self.closed = 0
+        self.state = {}
+
+    def unsupported(self, family, tasks):
+        return self.reason
+
+    def state_dict(self):
+        return self.state
+
+    def load_state_dict(self, state):
+        self.state = state
+
+    def close(self):
+        self.closed += 1
+
+    def _evaluate_task(self, candidates, family, task):
+        session = task.session
+        self.sessions.append((session.steps, session.validations))
+        fit, step, validation = self.costs
+        self.clock.now += fit + step * session.steps + validation * session.validations
+        self.clock.now += self.noise.pop(0) if self.noise else 0.0
+        status = self.status if task.name != "hard" else Status.FAILED
+        return [Evaluation(candidate, 1.0, status) for candidate in candidates]
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    return _Clock(monkeypatch)
+
+
+def _evaluate(evaluator, **changes):
+    name = changes.pop("name", "task")
+    task = make_task(**changes)
+    task = type(task)(task.module, task.data, task.session, name=name)
+    return evaluator.evaluate(CANDIDATES, FAMILY, [task])
+
+
+def _chosen(evaluator, among, name="task"):
+    return among.index(evaluator.chosen[name])
+
+
+def test_the_whole_session_counts_not_the_probe(clock):
+    cheap_start = _Timed(clock, fit=1.0, step=1.0)
+    cheap_steps = _Timed(clock, fit=50.0, step=0.5)
+    among = [cheap_start, cheap_steps]
+    for steps, best in ((50, 0), (500, 1)):
+        evaluator = AutoEvaluator(among, good_enough=0.0)
+        _evaluate(evaluator, steps=steps, validations=1)
+        assert _chosen(evaluator, among) == best
+        assert among[best].sessions[-1] == (steps, 1)
+
+
+def test_validations_count(clock):
+    among = [_Timed(clock, step=1.0, validation=20.0), _Timed(clock, step=1.5)]
+    for validations, best in ((1, 0), (10, 1)):
+        evaluator = AutoEvaluator(among, good_enough=0.0)
+        _evaluate(evaluator, steps=100, validations=validations)
+        assert _chosen(evaluator, among) == best
+
+
+def test_a_disturbed_measurement_of_a_close_rival_is_repeated(clock):
+    slower = _Timed(clock, fit=1.0, step=1.1)
+    # Warm-up, then the short session, the longer one, and the one validated more often.
+    faster = _Timed(clock, fit=1.0, step=1.0, noise=[0.0, 0.0, 3.0, 0.0])
+    evaluator = AutoEvaluator([slower, faster], good_enough=0.0)
+    _evaluate(evaluator, steps=200)
+    assert _chosen(evaluator, [slower, faster]) == 1
+
+
+def test_a_distant_rival_is_measured_once(clock):
+    fast, slow = _Timed(clock, step=1.0), _Timed(clock, step=9.0)
+    _evaluate(AutoEvaluator([fast, slow], good_enough=0.0), steps=200)
+    assert slow.sessions == [(1, 1), (6, 1), (24, 1), (6, 4)]
+
+
+def test_good_enough_ends_the_search(clock):
+    among = [_Timed(clock, step=0.01), _Timed(clock, step=0.001)]
+    evaluator = AutoEvaluator(among, good_enough=2.5)
+    _evaluate(evaluator, steps=200)
+    assert _chosen(evaluator, among) == 0
+    assert among[1].sessions == []
+
+
+def test_the_losers_are_closed_and_the_choice_is_kept(clock, caplog):
+    among = [_Timed(clock, step=2.0), _Timed(clock, step=1.0)]
+    evaluator = AutoEvaluator(among, good_enough=0.0)
+    with caplog.at_level(logging.INFO):
+        _evaluate(evaluator, steps=100)
+    assert [item.closed for item in among] == [1, 0]
+    before = len(among[0].sessions)
+    _evaluate(evaluator, steps=100)
+    assert len(among[0].sessions) == before
+    # Three candidates share a step.
+    report = "_Timed (milliseconds a candidate and step: _Timed 666.667, _Timed 333.333)"
+    assert evaluator.reports == {"task": report}
+    assert f"evaluator for task: {report}" in caplog.text
+
+
+def test_each_task_has_its_own_choice(clock):
+    among = [_Timed(clock, fit=1.0, step=1.0), _Timed(clock, fit=50.0, step=0.5)]
+    evaluator = AutoEvaluator(among, good_enough=0.0)
+    _evaluate(evaluator, steps=50, name="short")
+    _evaluate(evaluator, steps=500, name="long")
+    assert _chosen(evaluator, among, "short") == 0
+    assert _chosen(evaluator, among, "long") == 1
+    assert among[0].closed == 0
+
+
+def test_one_that_fails_what_others_train_is_not_chosen(clock):
+    fails = _Timed(clock, step=0.0, status=Status.FAILED)
+    works = _Timed(clock, step=1.0)
+    evaluator = AutoEvaluator([fails, works])
+    found = _evaluate(evaluator, steps=100)
+    assert all(item.status is Status.OK for item in found)
+    assert "_Timed fails" in evaluator.reports["task"]
+
+
+def test_where_all_fail_one_is_taken(clock):
+    found = _evaluate(AutoEvaluator([_Timed(clock), _Timed(clock)]), name="hard")
+    assert all(item.status is Status.FAILED for item in found)
+
+
+def test_diverged_candidates_are_no_failure(clock):
+    among = [_Timed(clock, step=0.1, status=Status.DIVERGED), _Timed(clock, step=1.0)]
+    evaluator = AutoEvaluator(among, good_enough=0.0)
+    _evaluate(evaluator, steps=100)
+    assert _chosen(evaluator, among) == 0
+
+
+def test_what_is_not_supported_is_left_out(clock):
+    among = [_Timed(clock), _Timed(clock, step=1.0)]
+    among[0].reason = "no"
+    evaluator = AutoEvaluator(among)
+    _evaluate(evaluator)
+    assert among[0].sessions == []
+    assert among[1].sessions == [(12, 2)]
+    among[1].reason = "neither"
+    with pytest.raises(ValueError, match="AutoEvaluator can't be used here: no; neither"):
+        _evaluate(evaluator)
+
+
+def test_a_resumed_search_goes_on_with_the_choice(clock):
+    among = [_Timed(clock, step=2.0), _Timed(clock, step=1.0)]
+    among[1].state = {"widths": {"a": 3}}
+    evaluator = AutoEvaluator(among, good_enough=0.0)
+    _evaluate(evaluator, steps=100)
+    state = json.loads(json.dumps(evaluator.state_dict()))
+    others = [_Timed(clock, step=1.0), _Timed(clock, step=2.0)]
+    again = AutoEvaluator(others, good_enough=0.0)
+    again.load_state_dict(state)
+    assert again.reports == evaluator.reports
+    assert others[1].state == {"widths": {"a": 3}}
+    _evaluate(again, steps=100)
+    assert others[1].sessions == [(100, 2)]
+    assert others[0].sessions == []
+
+
+def test_a_fresh_state_chooses_nothing():
+    evaluator = AutoEvaluator()
+    evaluator.load_state_dict({})
+    assert evaluator.chosen == {}
+
+
+def test_by_default_population_processes_and_trainer():
+    kinds = [type(item) for item in AutoEvaluator().evaluators]
+    assert kinds == [PopulationEvaluator, ProcessEvaluator, TrainerEvaluator]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"evaluators": []}, "`evaluators` to hold at least one, got none"),
+        ({"probe_steps": 1}, "`probe_steps` to be an integer of at least 2, got 1"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        AutoEvaluator(**arguments)
+
+
+def test_real_evaluators():
+    evaluator = AutoEvaluator([PopulationEvaluator(), TrainerEvaluator()], good_enough=0.0)
+    started = time.perf_counter()
+    found = evaluator.evaluate([MSE] * 12, FAMILY, [make_task(steps=30)])
+    assert time.perf_counter() - started < 60
+    assert {item.status for item in found} == {Status.OK}
+    assert isinstance(evaluator.chosen["task"], PopulationEvaluator)
