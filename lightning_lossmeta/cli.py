@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import signal
 import sys
 import warnings
@@ -13,35 +12,17 @@ from typing import Any
 
 import pytorch_lightning as pl
 import yaml
-from jsonargparse import ArgumentParser, Namespace
-from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from jsonargparse import Namespace
+from pytorch_lightning.cli import LightningCLI
 from rich.console import Console
 
 import lightning_lossmeta
 from lightning_lossmeta.artifacts import write_atomic
 from lightning_lossmeta.callbacks.base import MetaCallback, Search
+from lightning_lossmeta.configuration import ConfiguredModule, HintingParser, complaint, plain
 from lightning_lossmeta.evaluators.session import quiet_lightning
-from lightning_lossmeta.hints import with_hint
 from lightning_lossmeta.runs import new_directory
 from lightning_lossmeta.trainer import MetaLossTrainer, SearchError, SearchResult
-
-
-class ConfiguredModule:
-    """Makes the module that a configuration describes, with new weights at each call.
-
-    Args:
-        config: ``class_path`` and ``init_args``.
-    """
-
-    def __init__(self, config: dict[str, Any]) -> None:
-        self.config = config
-
-    def __call__(self) -> pl.LightningModule:
-        """Make it."""
-        parser = ArgumentParser(exit_on_error=False)
-        parser.add_subclass_arguments(pl.LightningModule, "model")
-        made = parser.instantiate_classes(parser.parse_object({"model": self.config}))
-        return made.model  # type: ignore[no-any-return]
 
 
 class SaveSearchConfig(MetaCallback):
@@ -55,15 +36,6 @@ class SaveSearchConfig(MetaCallback):
         path = search.directory / "config.yaml"
         if not path.exists():
             write_atomic(path, self.text)
-
-
-class HintingParser(LightningArgumentParser):
-    """A parser whose errors name the nearest option or class."""
-
-    def error(self, message: str, ex: Exception | None = None) -> Any:
-        """Report a bad argument, without the usage of a hundred options."""
-        print(f"lossmeta: {with_hint(message, self)}", file=sys.stderr)
-        sys.exit(2)
 
 
 class LossmetaCLI(LightningCLI):
@@ -96,7 +68,7 @@ class LossmetaCLI(LightningCLI):
 
     def search(self, **arguments: Any) -> None:
         """Run the search on modules that are made anew for each set of weights."""
-        arguments["model"] = ConfiguredModule(_plain(self.config["search"].model))
+        arguments["model"] = ConfiguredModule(plain(self.config["search"].model))
         trainer: MetaLossTrainer = self.trainer  # type: ignore[assignment]
         self.search_result = trainer.search(**arguments)
 
@@ -139,14 +111,10 @@ def save_fit_config(result: SearchResult, config: Namespace, batches: int) -> No
     content = {
         "seed_everything": config.seed_everything,
         "trainer": trainer,
-        "model": _plain(config.model),
-        "data": _plain(config.data),
+        "model": plain(config.model),
+        "data": plain(config.data),
     }
     write_atomic(path, yaml.safe_dump(content, sort_keys=False))
-
-
-def _plain(config: Any) -> dict[str, Any]:
-    return config.as_dict() if isinstance(config, Namespace) else dict(config)
 
 
 def _with_stored_config(arguments: list[str]) -> list[str]:
@@ -185,19 +153,9 @@ def run(arguments: list[str]) -> int:
         print(f"\n{stop or 'Interrupted.'}", file=sys.stderr)
         return 130
     except (ValueError, TypeError, OSError, SearchError) as error:
-        complaint = _complaint(error)
-        if complaint is None:
+        said = str(error) if isinstance(error, SearchError) else complaint(error)
+        if said is None:
             raise
-        print(f"lossmeta: {complaint}", file=sys.stderr)
+        print(f"lossmeta: {said}", file=sys.stderr)
         return 2
     return 0
-
-
-def _complaint(error: Exception) -> str | None:
-    """What the user can put right, as this package says it; ``None`` for any other error."""
-    text = str(error)
-    if isinstance(error, SearchError) or text.startswith(("Expected", "'")):
-        return text
-    # The parser wraps what a constructor says among what else it tried.
-    said = re.findall(r"Expected (?:argument )?`.*", text)
-    return "\n".join(dict.fromkeys(said)) or None

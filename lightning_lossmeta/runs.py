@@ -9,9 +9,9 @@ from pathlib import Path
 from lightning_lossmeta.callbacks.base import Search
 from lightning_lossmeta.callbacks.checkpoint import load_state
 from lightning_lossmeta.candidate import Candidate
+from lightning_lossmeta.described import changed_keys
 from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.evaluators.base import Evaluator
-from lightning_lossmeta.settings import changed_keys
 
 
 def new_directory(name: str) -> Path:

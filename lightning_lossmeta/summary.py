@@ -9,11 +9,12 @@ from rich.console import Console
 from lightning_lossmeta.artifacts import Artifact
 from lightning_lossmeta.callbacks.base import Search
 from lightning_lossmeta.comparison import (
+    CellStore,
     Comparison,
+    Report,
     Row,
     compare_losses,
-    table,
-    write_files,
+    with_p_values,
 )
 from lightning_lossmeta.evaluators.base import Evaluator
 from lightning_lossmeta.losses import CrossEntropy, MeanSquaredError
@@ -32,12 +33,16 @@ def final_comparison(
     task = replace(search.tasks[0], seed=search.seed)
     console = Console()
     with console.status("comparing") as status:
-        rows = compare_losses(
-            losses, task, evaluator, settings, lambda text: status.update(f"comparing: {text}")
-        )
+
+        def progress(stage: str, done: int, count: int) -> None:
+            status.update(f"comparing: {stage}, {done} of {count} trainings")
+
+        store = CellStore(search.directory / "cells")
+        rows = compare_losses(losses, task, evaluator, settings, progress, store)
+    rows = with_p_values(rows, "learned", one_tailed=False)
     score = f"test {task.session.monitor.removeprefix('val_').replace('_', ' ')}"
     steps = settings.steps or task.session.steps
-    title = f"Test data, {steps} steps, each loss at its best learning rate"
-    console.print(table(rows, title, score))
-    write_files(rows, search.directory, score)
+    report = Report(rows, score, "learned", one_tailed=False, mode=task.session.mode)
+    console.print(report.table(f"Test data, {steps} steps, each loss at its best learning rate"))
+    report.write(search.directory)
     return rows

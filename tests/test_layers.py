@@ -11,7 +11,7 @@ PACKAGE = Path(lightning_lossmeta.__file__).parent
 
 #: From low to high; a module imports from lower layers, or from its own.
 LAYERS = [
-    {"candidate", "checks", "evaluation", "seeds", "task"},
+    {"candidate", "checks", "described", "evaluation", "seeds", "task"},
     {"losses"},
     {"families", "theory", "models", "data"},
     {"artifacts"},
@@ -20,7 +20,7 @@ LAYERS = [
     {"evaluators"},
     {"comparison"},
     {"finalists", "preflight", "runs", "settings", "summary", "trainer"},
-    {"cli", "commands", "__main__", "hints"},
+    {"cli", "commands", "configuration", "__main__", "hints"},
     {"benchmarks"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

@@ -41,16 +41,7 @@ class SearchProgress(MetaCallback):
         self._first = search.searcher.generation
         self._bar = None
         if console.is_terminal:
-            self._bar = Progress(
-                TextColumn("generation"),
-                BarColumn(bar_width=24),
-                MofNCompleteColumn(),
-                TextColumn("{task.description}"),
-                TimeElapsedColumn(),
-                TextColumn("left"),
-                TimeRemainingColumn(),
-                console=console,
-            )
+            self._bar = progress_bar(console, "generation")
             self._bar.add_task("", total=search.generations, completed=self._first)
             self._bar.start()
 
@@ -90,3 +81,22 @@ class SearchProgress(MetaCallback):
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def progress_bar(console: Console, unit: str) -> Progress:
+    """A bar with counts, a description, the time taken and the time left.
+
+    Args:
+        console: Where it goes.
+        unit: What is counted.
+    """
+    return Progress(
+        TextColumn(unit),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+    )

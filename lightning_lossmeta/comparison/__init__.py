@@ -1,15 +1,20 @@
 """Honest comparisons of losses."""
 
-from lightning_lossmeta.comparison.compare import Comparison, Row, compare_losses
+from lightning_lossmeta.comparison.cells import CellStore
+from lightning_lossmeta.comparison.compare import Comparison, check_contenders, compare_losses
+from lightning_lossmeta.comparison.contenders import Contender
 from lightning_lossmeta.comparison.fixed import NamedLosses
-from lightning_lossmeta.comparison.report import markdown, table, write_files
+from lightning_lossmeta.comparison.report import Report
+from lightning_lossmeta.comparison.rows import Row, with_p_values
 
 __all__ = [
+    "CellStore",
     "Comparison",
+    "Contender",
     "NamedLosses",
+    "Report",
     "Row",
+    "check_contenders",
     "compare_losses",
-    "markdown",
-    "table",
-    "write_files",
+    "with_p_values",
 ]

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
 
+from lightning_lossmeta.callbacks.scores import VALIDATION, ComparisonScores
 from lightning_lossmeta.checks import check_at_least
-from lightning_lossmeta.comparison.fixed import NamedLosses
+from lightning_lossmeta.comparison.cells import Cell, CellStore, repeated, run_cells
+from lightning_lossmeta.comparison.contenders import Contender
+from lightning_lossmeta.comparison.rows import Row
 from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.evaluators.base import Evaluator
-from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.task import Task
+
+#: What a row says beside its scores: at the best validation, and the wall time of a fit.
+AT_BEST = "at_best_validation"
+SECONDS = "seconds"
 
 
 @dataclass(frozen=True)
@@ -24,8 +29,11 @@ class Comparison:
     Args:
         seeds: How many fresh seeds score each loss on the test split.
         tuning_seeds: How many other seeds choose its learning rate on the validation split.
-        learning_rate_factors: The grid, relative to what the module configures.
-        steps: Training budget of every fit; ``None`` for that of the search's sessions.
+        learning_rate_factors: The grid, relative to what the module configures; a single one is
+            taken without tuning.
+        steps: Training budget of every fit; ``None`` for that of the task's session.
+        validations: How many points the curves of a scoring fit have; from these the score at the
+            best validation is taken.
 
     Raises:
         ValueError: If a count is below 1 (2 for ``seeds``), or the grid is empty or not positive.
@@ -35,131 +43,197 @@ class Comparison:
     tuning_seeds: int = 3
     learning_rate_factors: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
     steps: int | None = None
+    validations: int = 1
 
     def __post_init__(self) -> None:
         check_at_least(2, seeds=self.seeds)
-        check_at_least(1, tuning_seeds=self.tuning_seeds)
+        check_at_least(1, tuning_seeds=self.tuning_seeds, validations=self.validations)
         if self.steps is not None:
             check_at_least(1, steps=self.steps)
         grid = self.learning_rate_factors
-        if not grid or not all(factor > 0 for factor in grid):
+        if not grid or not all(0 < factor < math.inf for factor in grid):
             raise ValueError(
-                "Expected argument `learning_rate_factors` to hold positive numbers, got "
+                "Expected argument `learning_rate_factors` to hold positive numbers, at least one, "
+                f"got {list(grid)}."
+            )
+        if len(set(grid)) < len(grid):
+            raise ValueError(
+                "Expected argument `learning_rate_factors` to hold each number once, got "
                 f"{list(grid)}."
             )
 
 
-@dataclass(frozen=True)
-class Row:
-    """One loss's result.
-
-    Args:
-        name: Of the loss.
-        factor: Its best learning-rate factor on the validation split.
-        at_edge: Whether that is the least or largest of the grid.
-        scores: On the test split, one a seed; NaN where training diverged.
-        p_value: Of Welch's two-sided t-test against the first loss; NaN for that one itself.
-        tuning: Mean validation score by factor.
-    """
-
-    name: str
-    factor: float
-    at_edge: bool
-    scores: tuple[float, ...]
-    p_value: float = math.nan
-    tuning: Mapping[float, float] = field(default_factory=dict)
-
-    @property
-    def mean(self) -> float:
-        """Over the seeds."""
-        return float(np.mean(self.scores))
-
-    @property
-    def std(self) -> float:
-        """Over the seeds, with n - 1."""
-        return float(np.std(self.scores, ddof=1))
-
-
 def compare_losses(
-    losses: Mapping[str, LossFunction],
-    task: Task,
+    losses: Mapping[str, Contender],
+    tasks: Task | Sequence[Task],
     evaluator: Evaluator,
     settings: Comparison,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Callable[[str, int, int], None] = lambda stage, done, count: None,
+    store: CellStore | None = None,
 ) -> list[Row]:
     """Train every loss alike and score it on the test split.
 
-    The learning rate of each is the one with the best mean validation score over seeds of their
-    own; then fresh seeds, the same for all losses, give initial weights and batches.
+    The learning rate of each is, on each task, the one with the best mean validation score over
+    seeds of their own; then fresh seeds, the same for all losses, give initial weights and batches.
 
     Args:
-        losses: By name; the others are tested against the first.
-        task: Module, data and session.
+        losses: By name.
+        tasks: Module, data and session of each; their names differ.
         evaluator: Trains.
         settings: Seeds, grid and budget.
-        progress: Called with a line before each stage.
+        progress: Called with the stage, how many of its trainings are done, and of how many.
+        store: Keeps each training's result and knows those of before.
 
     Returns:
-        One row a loss, in order.
+        One row a task and loss, in order.
+
+    Raises:
+        ValueError: If there is no loss or task, or one is there twice.
     """
-    family = NamedLosses(losses)
-    session = replace(
-        task.session, steps=settings.steps or task.session.steps, validations=0, split="val"
-    )
-    base = replace(task, session=session)
+    tasks = [tasks] if isinstance(tasks, Task) else list(tasks)
+    check_contenders(losses)
+    names = [task.name for task in tasks]
+    if not names or len(set(names)) < len(names):
+        raise ValueError(
+            "Expected argument `tasks` to hold tasks of different names, at least one, got "
+            f"{names}."
+        )
+    contenders = dict(losses)
+    store = store or CellStore()
     grid = sorted(settings.learning_rate_factors)
-    seeds = np.random.SeedSequence(task.seed).generate_state(settings.tuning_seeds + settings.seeds)
-    tuning: dict[str, dict[float, float]] = {name: {} for name in losses}
-    for factor in grid:
-        progress(f"learning rate x {factor:g}")
-        found = [
-            _scores(family, losses, _at(base, factor, int(seed)), evaluator)
-            for seed in seeds[: settings.tuning_seeds]
-        ]
-        for name in losses:
-            tuning[name][factor] = float(np.mean([scores[name] for scores in found]))
-    best = {name: max(grid, key=lambda f, n=name: tuning[n][f]) for name in losses}  # type: ignore[misc]
-    test = replace(base, session=replace(session, split="test"))
-    scores: dict[str, list[float]] = {name: [] for name in losses}
-    for number, seed in enumerate(seeds[settings.tuning_seeds :]):
-        progress(f"test seed {number + 1} of {settings.seeds}")
-        for factor in sorted(set(best.values())):
-            group = [name for name in losses if best[name] == factor]
-            result = _scores(family, group, _at(test, factor, int(seed)), evaluator)
-            for name in group:
-                value = result[name] if math.isfinite(result[name]) else math.nan
-                scores[name].append(value if session.mode == "max" else -value)
-    return _rows(list(losses), best, grid, scores, tuning)
 
+    def run(cells: list[Cell], stage: str) -> list[Evaluation]:
+        count = 0
 
-def _at(task: Task, factor: float, seed: int) -> Task:
-    factor *= task.session.learning_rate_factor
-    return replace(task, seed=seed, session=replace(task.session, learning_rate_factor=factor))
+        def done(cell: Cell, result: Evaluation) -> None:
+            nonlocal count
+            count += 1
+            progress(stage, count, len(cells))
 
+        progress(stage, 0, len(cells))
+        return run_cells(cells, contenders, evaluator, store, done)
 
-def _scores(
-    family: NamedLosses,
-    names: Mapping[str, LossFunction] | Sequence[str],
-    task: Task,
-    evaluator: Evaluator,
-) -> dict[str, float]:
-    candidates = [candidate for candidate in family.candidates() if candidate.structure in names]
-    found: list[Evaluation] = evaluator.evaluate(candidates, family, [task])
-    return {str(item.candidate.structure): item.fitness for item in found}
-
-
-def _rows(
-    names: list[str],
-    best: dict[str, float],
-    grid: list[float],
-    scores: dict[str, list[float]],
-    tuning: dict[str, dict[float, float]],
-) -> list[Row]:
+    tuning = {(task.name, name): {grid[0]: math.nan} for task in tasks for name in losses}
+    if len(grid) > 1:
+        places, cells = [], []
+        for task in tasks:
+            for variant, factor in _variants(task, settings, grid, tuning=True):
+                for name in losses:
+                    places.append((task.name, name, factor))
+                    cells.append(Cell(name, variant))
+        tuning = _mean_scores(places, run(cells, "tuning"))
+    best = {
+        key: max(scores, key=lambda factor, s=scores: s[factor])  # type: ignore[misc]
+        for key, scores in tuning.items()
+    }
+    keys, cells = [], []
+    for task in tasks:
+        wanted = sorted({best[task.name, name] for name in losses})
+        for variant, factor in _variants(task, settings, wanted, tuning=False):
+            for name in losses:
+                if best[task.name, name] == factor:
+                    keys.append((task.name, name))
+                    cells.append(Cell(name, variant))
+    found: dict[tuple[str, str], list[Evaluation]] = {key: [] for key in tuning}
+    for key, result in zip(keys, run(cells, "scoring"), strict=True):
+        found[key].append(result)
+    sessions = {task.name: task.session for task in tasks}
     rows = []
-    for number, name in enumerate(names):
-        p_value = math.nan
-        if number:
-            p_value = float(stats.ttest_ind(scores[names[0]], scores[name], equal_var=False).pvalue)
-        edge = len(grid) > 1 and best[name] in (grid[0], grid[-1])
-        rows.append(Row(name, best[name], edge, tuple(scores[name]), p_value, tuning[name]))
+    for (task_name, name), results in found.items():
+        factor = best[task_name, name]
+        rows.append(
+            Row(
+                name,
+                factor,
+                len(grid) > 1 and factor in (grid[0], grid[-1]),
+                tuple(_score(item, sessions[task_name].mode) for item in results),
+                tuning={} if len(grid) == 1 else tuning[task_name, name],
+                task=task_name,
+                metrics=_metrics(results, sessions[task_name].monitor),
+            )
+        )
     return rows
+
+
+def check_contenders(losses: Mapping[str, Contender]) -> None:
+    """Refuse a comparison of nothing, or of a loss with itself.
+
+    Raises:
+        ValueError: If there is no loss, or one under two names.
+    """
+    if not losses:
+        raise ValueError("Expected argument `losses` to hold at least one, got none.")
+    if twins := repeated(dict(losses)):
+        raise ValueError(
+            f"Expected argument `losses` to hold each loss once, got it as '{twins[0]}' and as "
+            f"'{twins[1]}'."
+        )
+
+
+def _variants(
+    task: Task, settings: Comparison, factors: Sequence[float], tuning: bool
+) -> list[tuple[Task, float]]:
+    """The task for each seed and learning rate of a stage."""
+    seeds = np.random.SeedSequence(task.seed).generate_state(settings.tuning_seeds + settings.seeds)
+    chosen = seeds[: settings.tuning_seeds] if tuning else seeds[settings.tuning_seeds :]
+    base = replace(
+        task.session,
+        steps=settings.steps or task.session.steps,
+        validations=0 if tuning else settings.validations,
+        split="val" if tuning else "test",
+        callbacks=task.session.callbacks if tuning else (*task.session.callbacks, _SCORES),
+    )
+    return [
+        (
+            replace(
+                task,
+                seed=int(seed),
+                session=replace(base, learning_rate_factor=factor * base.learning_rate_factor),
+            ),
+            factor,
+        )
+        for seed in chosen
+        for factor in factors
+    ]
+
+
+_SCORES = ComparisonScores()
+
+
+def _mean_scores(
+    places: Sequence[tuple[str, str, float]], results: Sequence[Evaluation]
+) -> dict[tuple[str, str], dict[float, float]]:
+    """By task and loss, the mean fitness at each factor."""
+    scores: dict[tuple[str, str], dict[float, list[float]]] = {}
+    for (task, name, factor), result in zip(places, results, strict=True):
+        scores.setdefault((task, name), {}).setdefault(factor, []).append(result.fitness)
+    return {
+        key: {factor: float(np.mean(values)) for factor, values in by_factor.items()}
+        for key, by_factor in scores.items()
+    }
+
+
+def _score(result: Evaluation, mode: str) -> float:
+    if not math.isfinite(result.fitness):
+        return math.nan
+    return result.fitness if mode == "max" else -result.fitness
+
+
+def _metrics(results: Sequence[Evaluation], monitor: str) -> dict[str, tuple[float, ...]]:
+    """By name, one figure a seed."""
+    names = list(dict.fromkeys(name for item in results for name in item.metrics))
+    found = {name: tuple(item.metrics.get(name, math.nan) for item in results) for name in names}
+    at_best = tuple(_at_best_validation(item, monitor) for item in results)
+    if any(map(math.isfinite, at_best)):
+        found[AT_BEST] = at_best
+    found[SECONDS] = tuple(item.seconds for item in results)
+    return found
+
+
+def _at_best_validation(result: Evaluation, monitor: str) -> float:
+    """The test score where the validation accuracy is highest, the earliest of equal ones."""
+    scores = dict(result.curves.get(monitor, ()))
+    known = [(step, value) for step, value in result.curves.get(VALIDATION, ()) if step in scores]
+    if not known:
+        return math.nan
+    return scores[max(known, key=lambda point: (point[1], -point[0]))[0]]

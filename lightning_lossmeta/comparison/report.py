@@ -1,4 +1,4 @@
-"""A comparison as a table on the terminal and as files."""
+"""A comparison as tables on the terminal and as files."""
 
 from __future__ import annotations
 
@@ -7,49 +7,149 @@ import io
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.console import Group, RenderableType
 from rich.table import Table
 
 from lightning_lossmeta.artifacts import write_atomic
-from lightning_lossmeta.comparison.compare import Row
+from lightning_lossmeta.comparison.columns import Column, caption, columns
+from lightning_lossmeta.comparison.rows import Row, by_task, ranks
+
+_LATEX = str.maketrans(
+    {
+        "&": r"\&",
+        "%": r"\%",
+        "_": r"\_",
+        "#": r"\#",
+        "$": r"\$",
+        "±": r"$\pm$",
+        "{": r"\{",
+        "}": r"\}",
+    }
+)
 
 
-def table(rows: Sequence[Row], title: str, score: str) -> Table:
-    """The comparison for the terminal."""
-    made = Table(title=title, title_justify="left", caption=_caption(rows), caption_justify="left")
-    made.add_column("loss")
-    made.add_column(f"{score}, mean ± std", justify="right")
-    made.add_column("lr factor", justify="right")
-    made.add_column(f"p against {rows[0].name}", justify="right")
-    for row in rows:
-        made.add_row(row.name, _score(row), _factor(row), _p_value(row))
-    return made
+@dataclass(frozen=True)
+class Report:
+    """Rows with what it takes to present them.
+
+    Args:
+        rows: One a task and loss.
+        score: What the scores are, e.g. ``"test accuracy"``.
+        baseline: Name of the loss that the others were tested against.
+        one_tailed: How they were tested.
+        mode: Whether the most (``"max"``) or the least (``"min"``) is the best.
+    """
+
+    rows: Sequence[Row]
+    score: str
+    baseline: str
+    one_tailed: bool = True
+    mode: str = "max"
+
+    def table(self, title: str) -> RenderableType:
+        """For the terminal."""
+        groups = by_task(self.rows)
+        tables = [
+            self._table(rows, f"{title}: {name}" if len(groups) > 1 else title)
+            for name, rows in groups.items()
+        ]
+        if len(groups) > 1:
+            text = ", ".join(f"{name} {rank:.2f}" for name, rank in self._ranked())
+            return Group(*tables, f"Average rank over {len(groups)} tasks: {text}")
+        return tables[0]
+
+    def markdown(self) -> str:
+        """As Markdown tables, one a task."""
+        parts = []
+        groups = by_task(self.rows)
+        for name, rows in groups.items():
+            shown = self._columns(rows)
+            lines = [f"**{name}**", ""] if len(groups) > 1 else []
+            lines += [_line(column.heading for column in shown)]
+            lines += ["| --- |" + " ---: |" * (len(shown) - 1)]
+            lines += [_line(column.cell(row) for column in shown) for row in rows]
+            parts.append("\n".join([*lines, "", caption(rows, self.one_tailed), ""]))
+        if len(groups) > 1:
+            lines = ["| loss | average rank |", "| --- | ---: |"]
+            parts.append(
+                "\n".join([*lines, *(f"| {n} | {r:.2f} |" for n, r in self._ranked()), ""])
+            )
+        return "\n".join(parts)
+
+    def latex(self) -> str:
+        """As LaTeX tables (``booktabs``), one a task."""
+        parts = []
+        for name, rows in by_task(self.rows).items():
+            shown = self._columns(rows)
+            heads = " & ".join(column.heading.translate(_LATEX) for column in shown)
+            body = [" & ".join(c.cell(row).translate(_LATEX) for c in shown) for row in rows]
+            text = f"{name}: {self.score}. {caption(rows, self.one_tailed)}".translate(_LATEX)
+            lines = [
+                r"\begin{table}",
+                rf"\caption{{{text}}}",
+                rf"\begin{{tabular}}{{l{'r' * (len(shown) - 1)}}}",
+                r"\toprule",
+                rf"{heads} \\",
+                r"\midrule",
+                *(rf"{line} \\" for line in body),
+                r"\bottomrule",
+                r"\end{tabular}",
+                r"\end{table}",
+            ]
+            parts.append("\n".join(lines) + "\n")
+        return "\n".join(parts)
+
+    def write(self, directory: Path) -> None:
+        """Write ``comparison.csv``, ``.md``, ``.tex`` and ``.json``."""
+        write_atomic(directory / "comparison.csv", self._csv())
+        write_atomic(directory / "comparison.md", self.markdown())
+        write_atomic(directory / "comparison.tex", self.latex())
+        content = [_plain(row) for row in self.rows]
+        write_atomic(directory / "comparison.json", json.dumps(content, indent=1) + "\n")
+
+    def _columns(self, rows: Sequence[Row]) -> list[Column]:
+        return columns(rows, self.score, self.baseline)
+
+    def _table(self, rows: Sequence[Row], title: str) -> Table:
+        made = Table(
+            title=title,
+            title_justify="left",
+            caption=caption(rows, self.one_tailed),
+            caption_justify="left",
+        )
+        shown = self._columns(rows)
+        for number, column in enumerate(shown):
+            made.add_column(
+                column.heading, justify="right" if number else "left", no_wrap=not number
+            )
+        for row in rows:
+            made.add_row(*(column.cell(row) for column in shown))
+        return made
+
+    def _ranked(self) -> list[tuple[str, float]]:
+        return sorted(ranks(self.rows, self.mode).items(), key=lambda item: item[1])
+
+    def _csv(self) -> str:
+        names = list(dict.fromkeys(name for row in self.rows for name in row.metrics))
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow(["task", "loss", "seed_index", "learning_rate_factor", self.score, *names])
+        for row in self.rows:
+            for index, value in enumerate(row.scores):
+                others = [
+                    repr(row.metrics[name][index]) if name in row.metrics else "" for name in names
+                ]
+                start = [row.task, row.name, index, repr(row.factor), repr(value)]
+                writer.writerow([*start, *others])
+        return buffer.getvalue()
 
 
-def markdown(rows: Sequence[Row], score: str) -> str:
-    """The comparison as a Markdown table."""
-    lines = [
-        f"| loss | {score}, mean ± std | lr factor | p against {rows[0].name} |",
-        "| --- | ---: | ---: | ---: |",
-    ]
-    lines += [f"| {r.name} | {_score(r)} | {_factor(r)} | {_p_value(r)} |" for r in rows]
-    return "\n".join(lines) + "\n\n" + _caption(rows) + "\n"
-
-
-def write_files(rows: Sequence[Row], directory: Path, score: str) -> None:
-    """Write ``comparison.csv``, ``comparison.md`` and ``comparison.json``."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["loss", "seed_index", "learning_rate_factor", score])
-    for row in rows:
-        for index, value in enumerate(row.scores):
-            writer.writerow([row.name, index, repr(row.factor), repr(value)])
-    write_atomic(directory / "comparison.csv", buffer.getvalue())
-    write_atomic(directory / "comparison.md", markdown(rows, score))
-    content = [_plain(row) for row in rows]
-    write_atomic(directory / "comparison.json", json.dumps(content, indent=1) + "\n")
+def _line(cells: Any) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _plain(row: Row) -> dict[str, Any]:
@@ -57,28 +157,11 @@ def _plain(row: Row) -> dict[str, Any]:
         return value if math.isfinite(value) else None
 
     return {
+        "task": row.task,
         "loss": row.name,
         "learning_rate_factor": row.factor,
         "scores": [number(value) for value in row.scores],
         "p_value": number(row.p_value),
         "tuning": {str(k): number(v) for k, v in row.tuning.items()},
+        "metrics": {k: [number(value) for value in v] for k, v in row.metrics.items()},
     }
-
-
-def _score(row: Row) -> str:
-    return f"{row.mean:.4f} ± {row.std:.4f}"
-
-
-def _factor(row: Row) -> str:
-    return f"{row.factor:g}{' *' if row.at_edge else ''}"
-
-
-def _p_value(row: Row) -> str:
-    return "" if math.isnan(row.p_value) else f"{row.p_value:.2g}"
-
-
-def _caption(rows: Sequence[Row]) -> str:
-    text = f"{len(rows[0].scores)} seeds; Welch's t-test, two-sided."
-    if any(row.at_edge for row in rows):
-        text += " * at the edge of the grid: a wider one may do better."
-    return text

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.checks import check_at_least
 from lightning_lossmeta.evaluation import Evaluation, Status
-from lightning_lossmeta.evaluators.base import Evaluator
+from lightning_lossmeta.evaluators.base import Evaluator, Job
 from lightning_lossmeta.evaluators.population import PopulationEvaluator
 from lightning_lossmeta.evaluators.processes import ProcessEvaluator
 from lightning_lossmeta.evaluators.trainer import TrainerEvaluator
@@ -93,13 +93,31 @@ class AutoEvaluator(Evaluator):
     def _evaluate_task(
         self, candidates: list[Candidate], family: LossFamily, task: Task
     ) -> list[Evaluation]:
+        return self._for_task(candidates, family, task).evaluate(candidates, family, [task])
+
+    def _run(self, jobs: Sequence[Job], family: LossFamily) -> Iterator[tuple[int, Evaluation]]:
+        """Choose by task, then hand each evaluator all that it is to do at once."""
+        candidates: dict[str, list[Candidate]] = {}
+        for job in jobs:
+            candidates.setdefault(job.task.name, []).append(job.candidate)
+        shares: dict[int, list[int]] = {}
+        for place, job in enumerate(jobs):
+            known = list(dict.fromkeys(candidates[job.task.name]))
+            chosen = self._for_task(known, family, job.task)
+            shares.setdefault(self.evaluators.index(chosen), []).append(place)
+        for number, share in shares.items():
+            done = self.evaluators[number].run([jobs[place] for place in share], family)
+            yield from ((share[place], evaluation) for place, evaluation in done)
+
+    def _for_task(self, candidates: list[Candidate], family: LossFamily, task: Task) -> Evaluator:
+        """The evaluator chosen for a task, measured when the task is first seen."""
         chosen = self.chosen.get(task.name)
         if chosen is None or chosen.unsupported(family, [task]):
             chosen = self.chosen[task.name] = self._choose(candidates, family, task)
             for evaluator in self.evaluators:
                 if evaluator not in self.chosen.values():
                     evaluator.close()
-        return chosen.evaluate(candidates, family, [task])
+        return chosen
 
     def _choose(self, candidates: list[Candidate], family: LossFamily, task: Task) -> Evaluator:
         able = [e for e in self.evaluators if e.unsupported(family, [task]) is None]

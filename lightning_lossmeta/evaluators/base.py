@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from lightning_lossmeta.candidate import Candidate
@@ -13,10 +14,24 @@ from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.task import Task
 
 
+@dataclass(frozen=True)
+class Job:
+    """One training: a candidate's loss on a task.
+
+    Args:
+        candidate: Which loss.
+        task: On what, with which seed and session.
+    """
+
+    candidate: Candidate
+    task: Task
+
+
 class Evaluator(ABC):
     """Trains with each candidate's loss and scores the result.
 
-    A subclass writes :meth:`_evaluate_task`. A bad candidate never raises: it comes back diverged
+    A subclass writes :meth:`_evaluate_task`, and :meth:`_run` where it can do better than task
+    after task. A bad candidate never raises: it comes back diverged
     or failed. A candidate's result depends on the candidate and the task (with its seed) alone, not
     on its place in the batch or on the others.
     """
@@ -64,11 +79,42 @@ class Evaluator(ABC):
             raise ValueError("Expected argument `tasks` to hold at least one task, got none.")
         if reason := self.unsupported(family, tasks):
             raise ValueError(f"{type(self).__name__} can't be used here: {reason}")
-        if not candidates:
-            return []
-        by_task = [self._evaluate_task(list(candidates), family, task) for task in tasks]
+        jobs = [Job(candidate, task) for task in tasks for candidate in candidates]
+        found = dict(self._run(jobs, family))
         names = [task.name for task in tasks]
-        return [_mean(list(row), names) for row in zip(*by_task, strict=True)]
+        count = len(candidates)
+        return [
+            _mean([found[place] for place in range(index, len(jobs), count)], names)
+            for index in range(count)
+        ]
+
+    def run(self, jobs: Sequence[Job], family: LossFamily) -> Iterator[tuple[int, Evaluation]]:
+        """Do jobs of any tasks, giving each result as soon as it is known.
+
+        Args:
+            jobs: What to train.
+            family: Builds the losses.
+
+        Yields:
+            Place of a job among ``jobs`` and its evaluation, in any order, each job once.
+
+        Raises:
+            ValueError: If this evaluator does not support one of the tasks.
+        """
+        tasks = list({id(job.task): job.task for job in jobs}.values())
+        if reason := self.unsupported(family, tasks):
+            raise ValueError(f"{type(self).__name__} can't be used here: {reason}")
+        yield from self._run(jobs, family)
+
+    def _run(self, jobs: Sequence[Job], family: LossFamily) -> Iterator[tuple[int, Evaluation]]:
+        """Task after task."""
+        places: dict[int, list[int]] = {}
+        for place, job in enumerate(jobs):
+            places.setdefault(id(job.task), []).append(place)
+        for group in places.values():
+            candidates = [jobs[place].candidate for place in group]
+            found = self._evaluate_task(candidates, family, jobs[group[0]].task)
+            yield from zip(group, found, strict=True)
 
 
 def _mean(row: list[Evaluation], names: list[str]) -> Evaluation:

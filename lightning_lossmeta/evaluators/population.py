@@ -6,7 +6,7 @@ import gc
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
@@ -14,9 +14,9 @@ import torch
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.checks import check_at_least
 from lightning_lossmeta.evaluation import Evaluation
-from lightning_lossmeta.evaluators.base import Evaluator
+from lightning_lossmeta.evaluators.base import Evaluator, Job
 from lightning_lossmeta.evaluators.session import failure, guarded, run_session
-from lightning_lossmeta.evaluators.stackable import why_not_stackable
+from lightning_lossmeta.evaluators.stackable import steps_follow_rate, why_not_stackable
 from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.modules import PopulationModule, StackedLosses, SupervisedModule
@@ -83,20 +83,43 @@ class PopulationEvaluator(Evaluator):
     def _evaluate_task(
         self, candidates: list[Candidate], family: LossFamily, task: Task
     ) -> list[Evaluation]:
+        found = dict(self._run([Job(candidate, task) for candidate in candidates], family))
+        return [found[place] for place in range(len(candidates))]
+
+    def _run(self, jobs: Sequence[Job], family: LossFamily) -> Iterator[tuple[int, Evaluation]]:
+        """Stack what differs in the candidate and the learning rate alone."""
+        leaders: list[Task] = []
+        leader: dict[int, int] = {}
+        groups: dict[int, list[tuple[int, Job]]] = {}
+        for place, job in enumerate(jobs):
+            task = job.task
+            if id(task) not in leader:
+                alike = (n for n, known in enumerate(leaders) if _differ_in_rate(known, task))
+                leader[id(task)] = next(alike, len(leaders))
+                if leader[id(task)] == len(leaders):
+                    leaders.append(task)
+            groups.setdefault(leader[id(task)], []).append((place, job))
+        for group in groups.values():
+            yield from self._run_group(group, family)
+
+    def _run_group(
+        self, jobs: list[tuple[int, Job]], family: LossFamily
+    ) -> Iterator[tuple[int, Evaluation]]:
+        factors = [job.task.session.learning_rate_factor for _, job in jobs]
+        task = _with_factor(jobs[0][1].task, max(factors))
         group = _Group(family, task, cast(SupervisedModule, task.fresh_module()))
-        found: dict[int, Evaluation] = {}
         members: list[_Member] = []
-        for index, candidate in enumerate(candidates):
+        for (place, job), factor in zip(jobs, factors, strict=True):
             try:
-                members.append(_Member(index, candidate, family.build(candidate)))
+                loss = family.build(job.candidate)
+                members.append(_Member(place, job.candidate, loss, factor / max(factors)))
             except Exception as error:  # noqa: PERF203 - a bad candidate costs only itself
-                found[index] = failure(candidate, error)
+                yield place, failure(job.candidate, error)
         with _threads(self.threads):
             while members:
                 width = min(self.max_candidates, self._limits.get(task.name, len(members)))
                 stack, members = members[:width], members[width:]
-                found.update(self._train(stack, group, self.compile_mode))
-        return [found[index] for index in range(len(candidates))]
+                yield from self._train(stack, group, self.compile_mode).items()
 
     def _train(
         self, stack: list[_Member], group: _Group, compile_mode: str | None
@@ -140,17 +163,19 @@ class PopulationEvaluator(Evaluator):
     ) -> PopulationModule:
         """A fresh stack; a compiled one is used again, filled up to the width it was made with."""
         losses = [member.loss for member in stack]
+        rates = [member.rate for member in stack]
         keys = [(group.code, member.candidate.structure) for member in stack]
         width = max(len(stack), self._widths.get(group.code, 2))
         if compile_mode is None or len(set(keys)) > 1:
-            return PopulationModule(group.template, losses, keys)
+            return PopulationModule(group.template, losses, keys, rates=rates)
         losses += [losses[-1]] * (width - len(stack))
+        rates += [rates[-1]] * (width - len(stack))
         keys += [keys[-1]] * (width - len(stack))
         source, module = self._compiled.get(group.code, (None, None))
         if module is not None and source is group.task.module and module.size == width:
-            module.reset(group.template, StackedLosses(losses, keys))
+            module.reset(group.template, StackedLosses(losses, keys), rates)
         else:
-            module = PopulationModule(group.template, losses, keys, compile_mode)
+            module = PopulationModule(group.template, losses, keys, compile_mode, rates)
             self._compiled[group.code] = (group.task.module, module)
             self._widths[group.code] = width
         return module
@@ -158,11 +183,12 @@ class PopulationEvaluator(Evaluator):
 
 @dataclass(frozen=True)
 class _Member:
-    """A candidate of a stack, with its place among all."""
+    """A candidate of a stack, with its place among all and its share of the learning rate."""
 
     index: int
     candidate: Candidate
     loss: LossFunction
+    rate: float
 
 
 @dataclass(frozen=True)
@@ -177,6 +203,16 @@ class _Group:
     def code(self) -> str:
         """What a compiled step depends on, beside the structure of candidates."""
         return f"{self.task.name}, {self.family.name} {self.family.settings()}"
+
+
+def _differ_in_rate(one: Task, other: Task) -> bool:
+    """Whether two tasks are the same but for a learning rate that a stack can give to each."""
+    same = _with_factor(one, 1.0) == _with_factor(other, 1.0)
+    return same and steps_follow_rate(cast(SupervisedModule, one.fresh_module()))
+
+
+def _with_factor(task: Task, factor: float) -> Task:
+    return replace(task, session=replace(task.session, learning_rate_factor=factor))
 
 
 @contextmanager

@@ -9,14 +9,14 @@ import os
 import pickle
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from typing import Any
 
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
-from lightning_lossmeta.evaluators.base import Evaluator
+from lightning_lossmeta.evaluators.base import Evaluator, Job
 from lightning_lossmeta.evaluators.parcels import Parcels
 from lightning_lossmeta.evaluators.worker import Setting, WorkerProcess, stop
 from lightning_lossmeta.families.base import LossFamily
@@ -95,20 +95,32 @@ class ProcessEvaluator(Evaluator):
     def _evaluate_task(
         self, candidates: list[Candidate], family: LossFamily, task: Task
     ) -> list[Evaluation]:
-        batch = _Batch(candidates)
+        found = dict(self._run([Job(candidate, task) for candidate in candidates], family))
+        return [found[place] for place in range(len(candidates))]
+
+    def _run(self, jobs: Sequence[Job], family: LossFamily) -> Iterator[tuple[int, Evaluation]]:
+        """Hand out all tasks' jobs in turn, so that no worker waits for a task's last one."""
+        batch = _Batch([job.candidate for job in jobs])
+        told = 0
         try:
-            setting = self._setting(family, task)
-            self._parcels.prepare_data(task.data)
+            made: dict[int, Setting] = {}
+            for job in jobs:
+                if id(job.task) not in made:
+                    made[id(job.task)] = self._setting(family, job.task)
+                    self._parcels.prepare_data(job.task.data)
+            settings = [made[id(job.task)] for job in jobs]
             self._drop([w for w in self._workers if not w.process.is_alive()])
             while batch.open:
                 self._start(min(batch.open, self.processes or _usable_cores()))
-                self._hand_out(batch, setting)
+                self._hand_out(batch, settings)
                 for worker in self._heard():
                     self._take(worker, batch)
+                for place in list(batch.found)[told:]:
+                    told += 1
+                    yield place, batch.found[place]
         except BaseException:
             self.close()  # a worker amid a candidate would answer the next call with it
             raise
-        return batch.evaluations()
 
     def _start(self, count: int) -> None:
         context = _context()
@@ -119,15 +131,15 @@ class ProcessEvaluator(Evaluator):
         self._workers[:] = [worker for worker in self._workers if worker not in workers]
         return stop(workers)
 
-    def _hand_out(self, batch: _Batch, setting: Setting) -> None:
+    def _hand_out(self, batch: _Batch, settings: list[Setting]) -> None:
         for worker in self._workers:
-            if worker.awaited:
+            if worker.awaited or not batch.queue:
                 continue
-            if worker.setting is not setting:
-                worker.prepare(setting)
-            elif batch.queue:
+            if worker.setting is settings[batch.queue[0]]:
                 index = batch.queue.popleft()
                 worker.fit(index, batch.candidates[index])
+            else:
+                worker.prepare(settings[batch.queue[0]])
 
     def _heard(self) -> list[WorkerProcess]:
         """Wait for workers that replied, ended or ran out of time."""
@@ -186,10 +198,6 @@ class _Batch:
     def open(self) -> int:
         """How many have no evaluation."""
         return len(self.candidates) - len(self.found)
-
-    def evaluations(self) -> list[Evaluation]:
-        """One a candidate, in order."""
-        return [self.found[index] for index in range(len(self.candidates))]
 
     def died(self, index: int, seconds: float, code: int | None) -> None:
         """Queue a candidate again whose worker ended, or give it up."""

@@ -167,6 +167,7 @@ def prepared_data(task: Task) -> pl.LightningDataModule:
             return loader
         return limit_samples(loader, session.images, task.seed)
 
+    prepared.original = original
     prepared.prepare_data = lambda: None
     prepared.setup = lambda stage: None
     prepared.teardown = lambda stage: None

@@ -22,6 +22,9 @@ ELEMENTWISE = (
     torch.optim.ASGD,
 )
 
+#: Those whose step is not proportional to the learning rate.
+_OTHERWISE_SCALED = (torch.optim.Rprop, torch.optim.ASGD)
+
 #: What no inner fit calls.
 _UNUSED = {"test_step", "predict_step"}
 
@@ -45,11 +48,20 @@ def why_not_stackable(module: object, session: Session) -> str | None:
         return "16-bit floats share one loss scale over all candidates; use bf16-mixed."
     if session.gradient_clip_val is not None and session.gradient_clip_algorithm != "value":
         return "clipping by global norm would couple the candidates; clip by value."
-    optimizer = module.optimizer([torch.nn.Parameter(torch.zeros(1))])
+    optimizer = _optimizer(module)
     if type(optimizer) not in ELEMENTWISE:
         known = ", ".join(kind.__name__ for kind in ELEMENTWISE)
         return f"{type(optimizer).__name__} is not known to be element-wise; known are {known}."
     return None
+
+
+def steps_follow_rate(module: SupervisedModule) -> bool:
+    """Whether the optimiser's steps are proportional to its learning rate."""
+    return not isinstance(_optimizer(module), _OTHERWISE_SCALED)
+
+
+def _optimizer(module: SupervisedModule) -> torch.optim.Optimizer:
+    return module.optimizer([torch.nn.Parameter(torch.zeros(1))])
 
 
 def _overridden(kind: type[SupervisedModule]) -> str | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Iterator, Sequence
 
 import pytorch_lightning as pl
 
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation
-from lightning_lossmeta.evaluators.base import Evaluator
+from lightning_lossmeta.evaluators.base import Evaluator, Job
 from lightning_lossmeta.evaluators.session import all_finite, guarded, run_session
 from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.task import Task
@@ -21,8 +22,15 @@ class TrainerEvaluator(Evaluator):
     def _evaluate_task(
         self, candidates: list[Candidate], family: LossFamily, task: Task
     ) -> list[Evaluation]:
-        fresh = task.fresh_module()
-        return [fit_candidate(candidate, family, task, fresh) for candidate in candidates]
+        jobs = [Job(candidate, task) for candidate in candidates]
+        return [evaluation for _, evaluation in self._run(jobs, family)]
+
+    def _run(self, jobs: Sequence[Job], family: LossFamily) -> Iterator[tuple[int, Evaluation]]:
+        task, fresh = None, None
+        for place, job in enumerate(jobs):
+            if fresh is None or job.task is not task:
+                task, fresh = job.task, job.task.fresh_module()
+            yield place, fit_candidate(job.candidate, family, job.task, fresh)
 
 
 def fit_candidate(

@@ -33,6 +33,8 @@ class PopulationModule(LeanModule):
         losses: One a candidate.
         keys: For each loss what tells its code from others'; equal keys share one ``vmap``.
         compile_mode: A mode of ``torch.compile`` for the training step; ``None`` runs eagerly.
+        rates: Of each candidate, its share in (0, 1] of the learning rate that the template
+            configures; all of it by default. For optimisers whose steps are proportional to it.
     """
 
     def __init__(
@@ -41,9 +43,11 @@ class PopulationModule(LeanModule):
         losses: Sequence[LossFunction],
         keys: Sequence[Hashable],
         compile_mode: str | None = None,
+        rates: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         self.size = len(losses)
+        self.rates = rates
         # In tuples, so that their own parameters and metrics are no part of this module.
         self._template = (template,)
         self._skeleton = (copy.deepcopy(template.network),)
@@ -77,13 +81,20 @@ class PopulationModule(LeanModule):
     def _fresh_metrics(self) -> nn.ModuleList:
         return nn.ModuleList(self._template[0].val_metric.clone() for _ in range(self.size))
 
-    def reset(self, template: SupervisedModule, losses: StackedLosses) -> None:
+    def reset(
+        self,
+        template: SupervisedModule,
+        losses: StackedLosses,
+        rates: Sequence[float] | None = None,
+    ) -> None:
         """Start again with other initial weights and losses; what was compiled stays.
 
         Args:
             template: Has the same network but for the weights.
             losses: As many, with the same keys.
+            rates: As when it was made.
         """
+        self.rates = rates
         self._template = (template,)
         network = template.network
         with torch.no_grad():
@@ -160,6 +171,21 @@ class PopulationModule(LeanModule):
             return
         for name, parameter in zip(self._parameter_names, self.stacked, strict=True):
             parameter.grad = self._gradients.get(name)
+
+    def optimizer_step(
+        self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None
+    ) -> None:
+        """Go each candidate's share of the way that the optimiser goes."""
+        if self.rates is None or all(rate == 1 for rate in self.rates):
+            super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+            return
+        before = [parameter.detach().clone() for parameter in self.stacked]
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        with torch.no_grad():
+            for parameter, start in zip(self.stacked, before, strict=True):
+                shares = torch.tensor(self.rates, dtype=start.dtype, device=start.device)
+                shape = [-1] + [1] * (start.dim() - 1)
+                parameter.copy_(torch.lerp(start, parameter, shares.view(shape)))
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last validation."""

@@ -20,7 +20,7 @@ from lightning_lossmeta.evaluators import (
 )
 from lightning_lossmeta.families import TaylorFamily
 from lightning_lossmeta.modules import SupervisedModule
-from lightning_lossmeta.settings import arguments
+from lightning_lossmeta.described import arguments
 from lightning_lossmeta.task import Session, Task
 
 #: How evaluators are made, where not without arguments.

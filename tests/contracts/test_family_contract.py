@@ -9,7 +9,13 @@ from walking import concrete_subclasses, constructor_arguments
 
 from lightning_lossmeta.artifacts import Artifact
 from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.families import LossFamily, NormalisedFamily, TaylorFamily, VectorSpace
+from lightning_lossmeta.families import (
+    ExpressionSpace,
+    LossFamily,
+    NormalisedFamily,
+    TaylorFamily,
+    VectorSpace,
+)
 from lightning_lossmeta.losses import CrossEntropy, LossFunction, MeanSquaredError
 
 #: How families are made that need arguments.
@@ -31,6 +37,8 @@ def _candidate(family):
         generator = torch.Generator().manual_seed(0)
         theta = torch.randn(family.space.dimension, generator=generator, dtype=torch.float64)
         return Candidate(None, tuple(theta.tolist()))
+    if isinstance(family.space, ExpressionSpace):
+        return Candidate("square(sub(f, log(y)))", (-0.3, 0.7, -1.2, 2.0))
     if hasattr(family, "candidates"):
         return family.candidates()[0]
     pytest.skip(f"no candidate is known of a {type(family.space).__name__}")

@@ -24,6 +24,8 @@ def _learned(folder):
 
 #: How losses are made that need arguments.
 MADE = {
+    "ExpressionLoss": lambda folder: {"structure": "aq(sub(f, y), f)", "theta": [0.9, 0.8, 1.1, 2]},
+    "ExpressionRegressionLoss": lambda folder: {"structure": "sub(f, y)", "theta": [0.9, 1.1]},
     "ForwardCorrection": lambda folder: {"transition": 0.7 * torch.eye(CLASSES) + 0.1},
     "LearnedLoss": lambda folder: {"path": _learned(folder) and folder / "learned.json"},
     "NormalisedLoss": lambda folder: {

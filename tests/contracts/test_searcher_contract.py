@@ -10,12 +10,12 @@ import torch
 from walking import concrete_subclasses, constructor_arguments
 
 from lightning_lossmeta.evaluation import Evaluation, Status
-from lightning_lossmeta.families import TaylorFamily
+from lightning_lossmeta.families import ExpressionFamily, TaylorFamily
 from lightning_lossmeta.searchers import CMAESSearcher, Searcher
-from lightning_lossmeta.settings import arguments
+from lightning_lossmeta.described import arguments
 
 #: Spaces to offer a searcher until it takes one.
-SPACES = [TaylorFamily(start="mse").space]
+SPACES = [TaylorFamily(start="mse").space, ExpressionFamily().space]
 SEARCHERS = concrete_subclasses(Searcher)
 
 

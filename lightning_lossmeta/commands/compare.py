@@ -1,0 +1,248 @@
+"""``lossmeta compare``: losses on equal terms, each training kept as soon as it is done."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+from jsonargparse import ActionConfigFile, Namespace
+from torch import nn
+
+from lightning_lossmeta.artifacts import find_loss, write_atomic
+from lightning_lossmeta.commands.compare_figures import draw_figures
+from lightning_lossmeta.commands.compare_tasks import Place, Sweep, make_tasks
+from lightning_lossmeta.commands.shell import console
+from lightning_lossmeta.comparison import (
+    CellStore,
+    Comparison,
+    Contender,
+    Report,
+    check_contenders,
+    compare_losses,
+    with_p_values,
+)
+from lightning_lossmeta.comparison.progress import ComparisonProgress
+from lightning_lossmeta.configuration import (
+    HintingParser,
+    complaint,
+    plain,
+    refuse_repeated_keys,
+)
+from lightning_lossmeta.evaluators import AutoEvaluator, Evaluator
+from lightning_lossmeta.modules.methods import TrainingMethod
+from lightning_lossmeta.preflight import check_task
+from lightning_lossmeta.runs import new_directory
+from lightning_lossmeta.task import Session, Task
+
+USUAL = (
+    "cross_entropy",
+    "mean_absolute_error",
+    "generalized_cross_entropy",
+    "symmetric_cross_entropy",
+    "label_smoothing",
+    "bootstrap_soft",
+)
+
+
+@dataclass
+class Settings:
+    """What a comparison is asked for.
+
+    Args:
+        losses: By name: a loss or training method by ``class_path``, the name of a ready loss
+            (``lossmeta zoo`` lists them), or the file of a learned one.
+        baseline: The loss that the others are tested against; the first by default.
+        tasks: By name what each task changes of ``model`` and ``data``, by dotted keys; without,
+            there is one task.
+        sweep: Makes of each task one a value, and a figure over them.
+        comparison: Seeds, learning rates and budget.
+        epochs: Budget in passes over the training data, instead of ``comparison.steps``.
+        monitor: The metric, logged by ``validation_step``, that is the score.
+        mode: Whether more or less of it is better.
+        evaluator: Trains; by default the fastest for each task, measured.
+        accelerator: As in ``Trainer``.
+        precision: As in ``Trainer``.
+        run_dir: Where results go; a folder that holds some is gone on with. ``runs/NAME-TIME`` by
+            default.
+        seed: Everything derives from it.
+        samples: How many samples ``lossmeta embed`` shows.
+    """
+
+    losses: dict[str, TrainingMethod | nn.Module | str] = field(
+        default_factory=lambda: {name: name for name in USUAL}
+    )
+    baseline: str | None = None
+    tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    sweep: Sweep | None = None
+    comparison: Comparison = field(default_factory=Comparison)
+    epochs: int | None = None
+    monitor: str = "val_accuracy"
+    mode: Literal["max", "min"] = "max"
+    evaluator: Evaluator | None = None
+    accelerator: str = "auto"
+    precision: str = "32-true"
+    run_dir: str | None = None
+    seed: int = 0
+    samples: int = 2000
+
+
+@dataclass(frozen=True)
+class Request:
+    """A comparison that was asked for, ready to run.
+
+    Args:
+        losses: By name.
+        baseline: One of them.
+        tasks: By name, with the place of each.
+        sweep: What the tasks were made by.
+        comparison: Seeds, learning rates and budget.
+        evaluator: Trains.
+        directory: Gets the results.
+        seed: Everything derives from it.
+        samples: How many samples an embedding shows.
+        score: What the scores are.
+        mode: Whether more or less of it is better.
+    """
+
+    losses: dict[str, Contender]
+    baseline: str
+    tasks: dict[str, tuple[Task, Place]]
+    sweep: Sweep | None
+    comparison: Comparison
+    evaluator: Evaluator
+    directory: Path
+    seed: int
+    samples: int
+    score: str
+    mode: str
+
+
+def main(argv: list[str]) -> int:
+    """Run the comparison that a configuration describes."""
+    return reported(lambda: _run(parse(argv, "compare", __doc__)))
+
+
+def reported(work: Callable[[], None]) -> int:
+    """Do something; tell what the user got wrong in one message, without a traceback."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        work()
+    except KeyboardInterrupt as stop:
+        print(f"\n{stop or 'Interrupted.'}", file=sys.stderr)
+        return 130
+    except (ValueError, TypeError, OSError) as error:
+        said = complaint(error)
+        if said is None:
+            raise
+        print(f"lossmeta: {said}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def parse(argv: list[str], command: str, description: str | None) -> Request:
+    """Read and check all that was asked for, before any training.
+
+    Args:
+        argv: The command's arguments.
+        command: Its name.
+        description: Of the command.
+
+    Raises:
+        ValueError: If something can't be; says what and why.
+    """
+    parser = HintingParser(prog=f"lossmeta {command}", description=description)
+    parser.add_argument("--config", action=ActionConfigFile, help="a YAML file of these options")
+    parser.add_subclass_arguments(pl.LightningModule, "model", required=True)
+    parser.add_subclass_arguments(pl.LightningDataModule, "data", required=True)
+    parser.add_class_arguments(Settings, None, sub_configs=True)
+    refuse_repeated_keys(argv)
+    config = parser.parse_args(argv)
+    kept = config.clone()
+    kept.run_dir = None
+    text = parser.dump(kept, skip_none=False)
+    made = parser.instantiate_classes(config)
+    base = {"model": plain(config.model), "data": plain(config.data)}
+    name = Path(str(config.config[0])).stem if config.config else command
+    directory = Path(made.run_dir) if made.run_dir else new_directory(name)
+    request = _request(made, base, directory)
+    for task, _ in request.tasks.values():
+        check_task(task)
+    directory.mkdir(parents=True, exist_ok=True)
+    write_atomic(directory / "config.yaml", text)
+    return request
+
+
+def _request(config: Namespace, base: dict[str, Any], directory: Path) -> Request:
+    losses = {name: _contender(item) for name, item in config.losses.items()}
+    baseline = config.baseline or next(iter(losses), "")
+    check_contenders(losses)
+    if baseline not in losses:
+        raise ValueError(
+            f"Expected argument `baseline` to be one of {list(losses)}, got {baseline!r}."
+        )
+    if config.comparison.steps is not None and config.epochs is not None:
+        raise ValueError("Expected argument `epochs` or `comparison.steps`, got both.")
+    session = Session(
+        monitor=config.monitor,
+        mode=config.mode,
+        precision=config.precision,
+        accelerator=config.accelerator,
+    )
+    return Request(
+        losses,
+        baseline,
+        make_tasks(base, config.tasks, config.sweep, session, config.seed, config.epochs),
+        config.sweep,
+        config.comparison,
+        config.evaluator or AutoEvaluator(),
+        directory,
+        config.seed,
+        config.samples,
+        f"test {config.monitor.removeprefix('val_').replace('_', ' ')}",
+        config.mode,
+    )
+
+
+def _run(request: Request) -> None:
+    directory = request.directory
+    tasks = [task for task, _ in request.tasks.values()]
+    store = CellStore(directory / "cells")
+    try:
+        with ComparisonProgress() as progress:
+            rows = compare_losses(
+                request.losses, tasks, request.evaluator, request.comparison, progress, store
+            )
+    except (KeyboardInterrupt, SystemExit) as stop:
+        raise KeyboardInterrupt(
+            f"Interrupted; what was trained is kept. Go on with: lossmeta compare --config "
+            f"{directory / 'config.yaml'} --run_dir {directory}"
+        ) from stop
+    finally:
+        request.evaluator.close()
+    rows = with_p_values(rows, request.baseline, mode=request.mode)
+    report = Report(rows, request.score, request.baseline, mode=request.mode)
+    out = console()
+    out.print(report.table(_title(tasks, request.comparison)))
+    report.write(directory)
+    places = {name: place for name, (_, place) in request.tasks.items()}
+    pictures = draw_figures(report, places, request.sweep, directory)
+    files = [directory / f"comparison.{end}" for end in ("csv", "md", "tex", "json")]
+    for path in [*files, *pictures]:
+        out.print(str(path), highlight=False, soft_wrap=True)
+
+
+def _contender(given: Any) -> Contender:
+    return find_loss(given).loss if isinstance(given, str) else given
+
+
+def _title(tasks: list[Task], comparison: Comparison) -> str:
+    steps = {comparison.steps or task.session.steps for task in tasks}
+    budget = f"{min(steps):,} to {max(steps):,}" if len(steps) > 1 else f"{max(steps):,}"
+    if len(comparison.learning_rate_factors) == 1:
+        return f"Test data, {budget} steps, the learning rate as configured"
+    return f"Test data, {budget} steps, each loss at its best learning rate"

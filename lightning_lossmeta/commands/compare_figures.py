@@ -1,0 +1,68 @@
+"""The pictures of a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from lightning_lossmeta.commands.compare_tasks import Place, Sweep
+from lightning_lossmeta.comparison import Report
+from lightning_lossmeta.comparison.rows import Row, ranks
+from lightning_lossmeta.comparison.statistics import cliques, critical_difference
+
+#: The critical-difference diagram needs ranks on more than one task.
+FEWEST_TASKS = 2
+
+
+def draw_figures(
+    report: Report, places: Mapping[str, Place], sweep: Sweep | None, directory: Path
+) -> list[Path]:
+    """Draw what the comparison allows: a critical-difference diagram, and curves of a sweep.
+
+    Args:
+        report: The comparison.
+        places: By task name where it stands.
+        sweep: What the tasks were made by.
+        directory: Gets ``critical_difference.png`` and ``sweep.png``.
+
+    Returns:
+        The files.
+    """
+    from lightning_lossmeta.analysis import save_figure
+    from lightning_lossmeta.analysis.critical_difference import critical_difference_figure
+    from lightning_lossmeta.analysis.sweep_figure import sweep_figure
+
+    files = []
+    names = list(dict.fromkeys(row.name for row in report.rows))
+    if len(places) >= FEWEST_TASKS and len(names) > 1:
+        averages = list(ranks(report.rows, report.mode).values())
+        least = critical_difference(len(names), len(places))
+        figure = critical_difference_figure(names, averages, least, cliques(averages, least))
+        files.append(save_figure(figure, directory / "critical_difference.png"))
+    if sweep is not None and len(sweep.values) > 1:
+        values = sorted(sweep.values)
+        curves = {
+            group: _curves([r for r in report.rows if places[r.task].group == group], places)
+            for group in dict.fromkeys(place.group for place in places.values())
+        }
+        only = next(iter(curves.values()))
+        figure = sweep_figure(
+            values, only if len(curves) == 1 else curves, sweep.label, report.score
+        )
+        files.append(save_figure(figure, directory / "sweep.png"))
+    return files
+
+
+def _curves(rows: list[Row], places: Mapping[str, Place]) -> dict[str, np.ndarray]:
+    """Scores of each loss, (values, seeds), values rising."""
+    found: dict[str, dict[float, tuple[float, ...]]] = {}
+    for row in rows:
+        value = places[row.task].value
+        if value is not None:
+            found.setdefault(row.name, {})[value] = row.scores
+    return {
+        name: np.array([by_value[value] for value in sorted(by_value)])
+        for name, by_value in found.items()
+    }

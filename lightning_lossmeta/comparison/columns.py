@@ -1,0 +1,90 @@
+"""The columns of a comparison's table, whatever it is written as."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lightning_lossmeta.callbacks.scores import CALIBRATION, CLEAN, FLIPPED
+from lightning_lossmeta.comparison.compare import AT_BEST, SECONDS
+from lightning_lossmeta.comparison.rows import Row, deviation
+
+#: Metrics that a table shows if a row has them, and their headings.
+_METRICS = {
+    AT_BEST: "at best validation",
+    CLEAN: "train, clean labels",
+    FLIPPED: "train, flipped labels",
+    CALIBRATION: "calibration error",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Args:
+        heading: Its title.
+        cell: The text of a row.
+    """
+
+    heading: str
+    cell: Callable[[Row], str]
+
+
+def columns(rows: Sequence[Row], score: str, baseline: str) -> list[Column]:
+    """What is known of these rows.
+
+    Args:
+        rows: Of one task.
+        score: What the scores are.
+        baseline: Name of the loss that the others are tested against.
+    """
+    found = [
+        Column("loss", lambda row: row.name),
+        Column(f"{score}, mean ± std", lambda row: spread(row.scores)),
+    ]
+    found += [
+        Column(heading, lambda row, name=name: spread(row.metrics.get(name, ())))  # type: ignore[misc]
+        for name, heading in _METRICS.items()
+        if any(name in row.metrics for row in rows)
+    ]
+    if any(row.tuning for row in rows):
+        found.append(Column("lr factor", _factor))
+    found.append(Column(f"p against {baseline}", _p_value))
+    if any(SECONDS in row.metrics for row in rows):
+        found.append(Column("s a fit", lambda row: f"{np.mean(row.metrics[SECONDS]):.1f}"))
+    return found
+
+
+def caption(rows: Sequence[Row], one_tailed: bool) -> str:
+    """What a reader must know to read the table."""
+    tails = "one-tailed, with Holm's correction" if one_tailed else "two-sided"
+    text = f"{len(rows[0].scores)} seeds; Welch's t-test, {tails}."
+    if any(row.at_edge for row in rows):
+        text += " * at the edge of the grid: a wider one may do better."
+    if lost := sum(not math.isfinite(score) for row in rows for score in row.scores):
+        text += f" {lost} trainings diverged and have no score."
+    return text
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean and standard deviation over the values that are finite, with the count of others."""
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite:
+        return "diverged" if values else ""
+    text = f"{np.mean(finite):.4f}"
+    if len(finite) > 1:
+        text += f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{deviation(finite):.4f}"
+    missing = len(values) - len(finite)
+    return f"{text} ({missing} diverged)" if missing else text
+
+
+def _factor(row: Row) -> str:
+    return f"{row.factor:g}{' *' if row.at_edge else ''}"
+
+
+def _p_value(row: Row) -> str:
+    return "" if math.isnan(row.p_value) else f"{row.p_value:.2g}"
