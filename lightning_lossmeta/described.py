@@ -29,7 +29,7 @@ def _parameters(kind: type) -> dict[str, None]:
     for base in kind.__mro__:
         if "__init__" not in vars(base):
             continue
-        parameters = inspect.signature(base.__init__).parameters.values()
+        parameters = inspect.signature(vars(base)["__init__"]).parameters.values()
         found |= dict.fromkeys(item.name for item in parameters if item.kind not in _VARIABLE)
         if all(item.kind is not inspect.Parameter.VAR_KEYWORD for item in parameters):
             break

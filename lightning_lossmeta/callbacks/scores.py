@@ -46,8 +46,8 @@ class ComparisonScores(pl.Callback):
         scored = _outputs(pl_module, data.val_dataloader())
         if scored is not None:
             _log(pl_module, CALIBRATION, _calibration_errors(*scored))
-        train = getattr(getattr(original, "splits", None), "train", None)
-        if getattr(train, "clean", None) is None:
+        train: Any = getattr(getattr(original, "splits", None), "train", None)
+        if train is None or getattr(train, "clean", None) is None:
             return
         found = _outputs(pl_module, _batches(train.inputs, train.targets))
         if found is not None:
@@ -59,7 +59,8 @@ class ComparisonScores(pl.Callback):
 
 
 def _batches(inputs: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    return zip(inputs.split(BATCH), target.split(BATCH), strict=True)
+    starts = range(0, len(target), BATCH)
+    return ((inputs[start : start + BATCH], target[start : start + BATCH]) for start in starts)
 
 
 @torch.no_grad()

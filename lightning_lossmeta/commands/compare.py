@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytorch_lightning as pl
-from jsonargparse import ActionConfigFile, Namespace
+from jsonargparse import ActionConfigFile, Namespace  # type: ignore[attr-defined]
 from torch import nn
 
-from lightning_lossmeta.artifacts import find_loss, write_atomic
+from lightning_lossmeta.artifacts import ArtifactError, find_loss, write_atomic
+from lightning_lossmeta.artifacts.zoo import UnknownLossError
 from lightning_lossmeta.commands.compare_figures import draw_figures
 from lightning_lossmeta.commands.compare_tasks import Place, Sweep, make_tasks
 from lightning_lossmeta.commands.shell import console
@@ -47,6 +48,10 @@ USUAL = (
     "label_smoothing",
     "bootstrap_soft",
 )
+
+
+#: Errors whose text is for the user as it is.
+_CLEAR = (ArtifactError, UnknownLossError)
 
 
 @dataclass
@@ -135,8 +140,8 @@ def reported(work: Callable[[], None]) -> int:
     except KeyboardInterrupt as stop:
         print(f"\n{stop or 'Interrupted.'}", file=sys.stderr)
         return 130
-    except (ValueError, TypeError, OSError) as error:
-        said = complaint(error)
+    except (ValueError, TypeError, OSError, *_CLEAR) as error:
+        said = str(error) if isinstance(error, _CLEAR) else complaint(error)
         if said is None:
             raise
         print(f"lossmeta: {said}", file=sys.stderr)
@@ -155,7 +160,7 @@ def parse(argv: list[str], command: str, description: str | None) -> Request:
     Raises:
         ValueError: If something can't be; says what and why.
     """
-    parser = HintingParser(prog=f"lossmeta {command}", description=description)
+    parser = HintingParser(prog=f"lossmeta {command}", description=description or "")
     parser.add_argument("--config", action=ActionConfigFile, help="a YAML file of these options")
     parser.add_subclass_arguments(pl.LightningModule, "model", required=True)
     parser.add_subclass_arguments(pl.LightningDataModule, "data", required=True)
@@ -167,6 +172,7 @@ def parse(argv: list[str], command: str, description: str | None) -> Request:
     text = parser.dump(kept, skip_none=False)
     made = parser.instantiate_classes(config)
     base = {"model": plain(config.model), "data": plain(config.data)}
+    made.tasks = plain(config).get("tasks", {})  # not made yet: a sweep may change them
     name = Path(str(config.config[0])).stem if config.config else command
     directory = Path(made.run_dir) if made.run_dir else new_directory(name)
     request = _request(made, base, directory)

@@ -98,7 +98,7 @@ def run_cells(
         if known is not None:
             done(cells[place], known)
     missing = [place for place, known in found.items() if known is None]
-    losses = {name: loss_of(contender) for name, contender in contenders.items()}
+    losses: dict[str, Any] = {name: loss_of(item) for name, item in contenders.items()}
     tasks: dict[tuple[str, int], Task] = {}
     jobs = []
     for place in missing:

@@ -33,7 +33,8 @@ def trained_features(contender: Contender, task: Task, samples: int) -> tuple[Te
     network.eval()
     features, targets, count = [], [], 0
     for inputs, target in prepared_data(task).val_dataloader():
-        features.append(penultimate(network, inputs.to(module.device)).cpu())
+        with torch.no_grad():
+            features.append(penultimate(network, inputs.to(module.device)).cpu())
         targets.append(target.cpu())
         count += len(target)
         if count >= samples:

@@ -3,52 +3,25 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
-from torch import Tensor
+import torch
 
 from lightning_lossmeta.checks import check_at_least
+from lightning_lossmeta.data.label_noise import LabelNoise
 from lightning_lossmeta.data.loader import BatchLoader
+from lightning_lossmeta.data.split import Split, Splits, check_classes
+from lightning_lossmeta.seeds import derived_seed
 
-
-@dataclass(frozen=True)
-class Split:
-    """Samples in memory.
-
-    Args:
-        inputs: (N, ...), float32, normalised.
-        targets: (N,), int64 class indices.
-    """
-
-    inputs: Tensor
-    targets: Tensor
-
-    def take(self, indices: Tensor) -> Split:
-        """The samples at these positions."""
-        return Split(self.inputs[indices], self.targets[indices])
-
-
-@dataclass(frozen=True)
-class Splits:
-    """Training, validation and test samples, which share none.
-
-    Args:
-        train: Trained on.
-        val: Scores candidates and chooses learning rates.
-        test: Scores what was chosen.
-    """
-
-    train: Split
-    val: Split
-    test: Split
+__all__ = ["Split", "Splits", "TensorDataModule"]
 
 
 class TensorDataModule(pl.LightningDataModule, ABC):
     """Small data in memory, batched by index without workers.
 
-    A subclass writes :meth:`load` and sets the attributes.
+    A subclass writes :meth:`load` and sets the attributes. Arguments of its own come first, and it
+    hands on the others as ``**kwargs``.
 
     Args:
         batch_size: Of training.
@@ -56,9 +29,13 @@ class TensorDataModule(pl.LightningDataModule, ABC):
         train_size: Keep this many training samples, class-balanced, chosen by ``split_seed``;
             ``None`` keeps all.
         split_seed: Decides which sample is in which split.
+        noise: Corrupts the labels of the kept training samples; ``None`` leaves them.
+        noise_seed: Decides which labels change, and to what.
+        noisy_validation: Whether validation labels are corrupted too, by a seed of their own.
+            Those of the test split never are.
 
     Raises:
-        ValueError: If a number is out of its range.
+        ValueError: If a number is out of its range, or ``noise`` is none.
 
     Attributes:
         num_classes: How many classes there are.
@@ -76,16 +53,26 @@ class TensorDataModule(pl.LightningDataModule, ABC):
         eval_batch_size: int = 2000,
         train_size: int | None = None,
         split_seed: int = 0,
+        noise: LabelNoise | None = None,
+        noise_seed: int = 0,
+        noisy_validation: bool = False,
     ) -> None:
         super().__init__()
         check_at_least(1, batch_size=batch_size, eval_batch_size=eval_batch_size)
         if train_size is not None:
             check_at_least(1, train_size=train_size)
-        check_at_least(0, split_seed=split_seed)
+        check_at_least(0, split_seed=split_seed, noise_seed=noise_seed)
+        if noise is not None and not isinstance(noise, LabelNoise):
+            raise ValueError(
+                f"Expected argument `noise` to be a LabelNoise or None, got {noise!r}."
+            )
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.train_size = train_size
         self.split_seed = split_seed
+        self.noise = noise
+        self.noise_seed = noise_seed
+        self.noisy_validation = noisy_validation
         self._splits: Splits | None = None
 
     @abstractmethod
@@ -94,25 +81,45 @@ class TensorDataModule(pl.LightningDataModule, ABC):
 
     @property
     def splits(self) -> Splits:
-        """The data, read when first asked for.
+        """The data, read when first asked for: read, made smaller, then corrupted.
 
         Raises:
-            ValueError: If ``train_size`` is more than there is.
+            ValueError: If ``train_size`` is more than there is, a split lacks a class, a label is
+                out of range, or the noise is not for these data.
         """
         if self._splits is None:
             splits = self.load()
-            size = len(splits.train.targets)
-            if self.train_size is not None and self.train_size > size:
-                raise ValueError(
-                    f"Expected argument `train_size` to be at most {size}, the training samples of "
-                    f"{type(self).__name__}, got {self.train_size}."
-                )
-            if self.train_size is not None and self.train_size < size:
-                loader = BatchLoader(splits.train.inputs, splits.train.targets, self.batch_size)
-                kept = loader.subset(self.train_size, self.split_seed)
-                splits = Splits(Split(kept.inputs, kept.targets), splits.val, splits.test)
-            self._splits = splits
+            if self.noise is not None:
+                self.noise.check(splits, self.num_classes)
+            splits = Splits(self._kept(splits.train), splits.val, splits.test)
+            check_classes(splits, self.num_classes, type(self).__name__)
+            self._splits = self._noisy(splits)
         return self._splits
+
+    def _kept(self, train: Split) -> Split:
+        """``train_size`` of the training samples."""
+        size = len(train.targets)
+        if self.train_size is None or self.train_size == size:
+            return train
+        if self.train_size > size:
+            raise ValueError(
+                f"Expected argument `train_size` to be at most {size}, the training samples of "
+                f"{type(self).__name__}, got {self.train_size}."
+            )
+        positions = torch.arange(size, device=train.targets.device)
+        loader = BatchLoader(positions, train.targets, self.batch_size)
+        return train.take(loader.subset(self.train_size, self.split_seed).inputs)
+
+    def _noisy(self, splits: Splits) -> Splits:
+        """The training labels corrupted, and those of validation if asked for."""
+        if self.noise is None:
+            return splits
+        seeds = [derived_seed(self.noise_seed, purpose) for purpose in range(2)]
+        train = self.noise.apply(splits.train, self.num_classes, seeds[0])
+        val = splits.val
+        if self.noisy_validation:
+            val = self.noise.apply(val, self.num_classes, seeds[1])
+        return Splits(train, val, splits.test)
 
     def setup(self, stage: str | None = None) -> None:
         """Read the data, if they were not."""

@@ -15,11 +15,8 @@ class DigitsDataModule(TensorDataModule):
 
     Inputs are (B, 1, 8, 8), normalised by the mean and standard deviation of all pixels.
 
-    Args:
-        batch_size: Of training.
-        eval_batch_size: Of validation and test.
-        train_size: Keep this many training samples; ``None`` keeps all 1,078.
-        split_seed: Decides which sample is in which split.
+    The arguments are those of :class:`~lightning_lossmeta.data.base.TensorDataModule`; of the 1,078
+    training samples ``train_size`` keeps some.
     """
 
     num_classes = 10
@@ -30,7 +27,11 @@ class DigitsDataModule(TensorDataModule):
         """Read and split."""
         digits = load_digits()
         pixels = torch.tensor(digits.data / 16.0, dtype=torch.float32).view(-1, 1, 8, 8)
-        everything = Split((pixels - self.mean[0]) / self.std[0], torch.tensor(digits.target))
+        everything = Split(
+            (pixels - self.mean[0]) / self.std[0],
+            torch.tensor(digits.target),
+            indices=torch.arange(len(digits.target)),
+        )
         labels = digits.target
         train, rest = train_test_split(
             np.arange(len(labels)),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torchvision.datasets import MNIST
@@ -27,10 +29,7 @@ class MNISTDataModule(TensorDataModule):
         root: The folder that holds ``MNIST/raw``.
         download: Fetch the files if they are missing.
         val_size: Images taken out of the training file for validation.
-        batch_size: Of training.
-        eval_batch_size: Of validation and test.
-        train_size: Keep this many training images; ``None`` keeps all.
-        split_seed: Decides which training image is for validation.
+        **kwargs: Those of :class:`~lightning_lossmeta.data.base.TensorDataModule`.
 
     Raises:
         ValueError: If a number is out of its range.
@@ -45,12 +44,9 @@ class MNISTDataModule(TensorDataModule):
         root: str = "data",
         download: bool = True,
         val_size: int = 10_000,
-        batch_size: int = 100,
-        eval_batch_size: int = 2000,
-        train_size: int | None = None,
-        split_seed: int = 0,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(batch_size, eval_batch_size, train_size, split_seed)
+        super().__init__(**kwargs)
         check_at_least(1, val_size=val_size)
         self.root = root
         self.download = download
@@ -98,12 +94,12 @@ class MNISTDataModule(TensorDataModule):
         generator = torch.Generator().manual_seed(self.split_seed)
         order = torch.randperm(len(full.targets), generator=generator)
         val, train = order[: self.val_size], order[self.val_size :]
-        return Splits(full.take(train), full.take(val), test)
+        return Splits(full.take(train), full.take(val), replace(test, indices=None))
 
     def _read(self, train: bool) -> Split:
         images = MNIST(self.root, train=train, download=False)
         pixels = images.data.unsqueeze(1).float().div_(255).sub_(self.mean[0]).div_(self.std[0])
-        return Split(pixels, images.targets)
+        return Split(pixels, images.targets, indices=torch.arange(len(pixels)))
 
     def _folder(self) -> Path:
         return Path(self.root) / "MNIST" / "raw"

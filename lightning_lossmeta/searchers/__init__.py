@@ -2,5 +2,6 @@
 
 from lightning_lossmeta.searchers.base import Searcher
 from lightning_lossmeta.searchers.cmaes import CMAESSearcher
+from lightning_lossmeta.searchers.genetic import GeneticProgrammingSearcher
 
-__all__ = ["CMAESSearcher", "Searcher"]
+__all__ = ["CMAESSearcher", "GeneticProgrammingSearcher", "Searcher"]

@@ -30,7 +30,7 @@ def small_mnist(tmp_path):
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
     generator = np.random.default_rng(0)
-    for name, count in (("train", 50), ("t10k", 20)):
+    for name, count in (("train", 200), ("t10k", 20)):
         _write_idx(raw / f"{name}-images-idx3-ubyte", generator.integers(0, 256, (count, 28, 28)))
         _write_idx(raw / f"{name}-labels-idx1-ubyte", np.arange(count) % 10)
     return tmp_path
@@ -92,12 +92,12 @@ def test_sizes_below_one_are_refused(name):
 
 
 def test_mnist_reads_the_four_files(small_mnist):
-    data = MNISTDataModule(root=str(small_mnist), download=False, val_size=10, batch_size=8)
+    data = MNISTDataModule(root=str(small_mnist), download=False, val_size=100, batch_size=8)
     data.prepare_data()
     data.setup("fit")
     splits = data.splits
-    assert [len(s.targets) for s in (splits.train, splits.val, splits.test)] == [40, 10, 20]
-    assert splits.train.inputs.shape == (40, 1, 28, 28)
+    assert [len(s.targets) for s in (splits.train, splits.val, splits.test)] == [100, 100, 20]
+    assert splits.train.inputs.shape == (100, 1, 28, 28)
     raw = np.frombuffer(
         (small_mnist / "MNIST" / "raw" / "t10k-images-idx3-ubyte").read_bytes()[16:], np.uint8
     )
@@ -107,8 +107,8 @@ def test_mnist_reads_the_four_files(small_mnist):
 
 
 def test_mnist_refuses_a_validation_split_of_everything(small_mnist):
-    data = MNISTDataModule(root=str(small_mnist), download=False, val_size=50)
-    with pytest.raises(ValueError, match=r"below 50.*got 50"):
+    data = MNISTDataModule(root=str(small_mnist), download=False, val_size=200)
+    with pytest.raises(ValueError, match=r"below 200.*got 200"):
         data.setup()
 
 
@@ -147,7 +147,7 @@ def test_download_unpacks_what_the_mirror_gives(small_mnist, tmp_path, monkeypat
         address = f"http://127.0.0.1:{server.server_port}/"
         monkeypatch.setattr(mnist_file.MNIST, "mirrors", [address])
         monkeypatch.setattr(mnist_file.MNIST, "resources", resources)
-        data = MNISTDataModule(root=str(tmp_path / "new"), val_size=10)
+        data = MNISTDataModule(root=str(tmp_path / "new"), val_size=100)
         data.prepare_data()
         server.shutdown()
     assert len(data.splits.test.targets) == 20

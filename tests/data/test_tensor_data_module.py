@@ -145,3 +145,64 @@ def test_the_command_line_builds_data_modules_from_class_paths():
     data = parser.instantiate_classes(config).data
     assert isinstance(data, MNISTDataModule)
     assert (data.root, data.train_size, data.download) == ("somewhere", 50, False)
+
+
+class _Labelled(CountingData):
+    """Splits with labels of the test's choice."""
+
+    labels = ([0, 1, 2], [0, 1, 2], [0, 1, 2])
+
+    def load(self):
+        return Splits(*(Split(torch.zeros(len(y), 1), torch.tensor(y)) for y in self.labels))
+
+
+@pytest.mark.parametrize(("place", "name"), enumerate(["train", "val", "test"]))
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, 2, 2], r"every class, but it has no sample of class 1\."),
+        ([2, 2, 2, 2], r"no sample of class 0, 1\."),
+        ([0, 1], r"at least 3 samples, one of each class, got 2\."),
+        ([0, 1, 2, 3], r"in \[0, 3\) for 3 classes, got 0 to 3\."),
+        ([0, 1, 2, -1], "got -1 to 2"),
+    ],
+)
+def test_splits_without_a_class_are_refused_before_training(place, name, labels, message):
+    class Data(_Labelled):
+        pass
+
+    Data.labels = tuple(labels if i == place else [0, 1, 2] for i in range(3))
+    with pytest.raises(ValueError, match=f"the {name} split of Data.*{message}"):
+        Data().setup("fit")
+    _Labelled().setup("fit")
+
+
+def test_fewer_training_samples_than_classes_are_refused():
+    with pytest.raises(ValueError, match=r"train split .* at least 10 samples, .*got 9"):
+        DigitsDataModule(train_size=9).setup()
+    assert DigitsDataModule(train_size=10).splits.train.targets.sort().values.tolist() == [
+        *range(10)
+    ]
+
+
+def test_a_kept_part_is_that_of_the_loader():
+    """What ``train_size`` keeps has not changed since it was the loader's own subset."""
+    whole = DigitsDataModule(split_seed=2).splits.train
+    expected = BatchLoader(whole.inputs, whole.targets, 100).subset(77, 2)
+    kept = DigitsDataModule(split_seed=2, train_size=77).splits.train
+    assert torch.equal(kept.inputs, expected.inputs)
+    assert torch.equal(kept.targets, expected.targets)
+
+
+def test_taking_samples_takes_all_that_is_known_of_them():
+    split = Split(*(torch.arange(5) + 10 * k for k in range(4)))
+    taken = split.take(torch.tensor([4, 0]))
+    assert [
+        part.tolist() for part in (taken.inputs, taken.targets, taken.clean, taken.indices)
+    ] == [
+        [4, 0],
+        [14, 10],
+        [24, 20],
+        [34, 30],
+    ]
+    assert Split(split.inputs, split.targets).take(torch.tensor([0])).clean is None

@@ -1,0 +1,74 @@
+"""The contract of training methods: what changes in a training beside its loss."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+
+import pytorch_lightning as pl
+
+from lightning_lossmeta.modules.supervised import SupervisedModule
+
+
+class TrainingMethod(ABC):
+    """Changes how a module is trained; the loss stays what the module has.
+
+    Methods are small and can be pickled; their constructors take plain numbers.
+    """
+
+    @abstractmethod
+    def wrap(self, module: pl.LightningModule) -> pl.LightningModule:
+        """The module that is trained instead.
+
+        Args:
+            module: A fresh one with its initial weights; its parts are taken over, not copied.
+
+        Returns:
+            A module with the attribute ``loss_fn``, which may be replaced until a fit starts. It
+            logs what ``module`` logs, and its ``forward`` gives the logits that are scored. Equal
+            modules are wrapped equally; global random state is left alone.
+
+        Raises:
+            TypeError: If the method does not know how to train ``module``.
+        """
+
+
+def check_supervised(module: pl.LightningModule, method: TrainingMethod) -> SupervisedModule:
+    """A module, if its training is that of :class:`SupervisedModule`, which a method writes anew.
+
+    Args:
+        module: To look at.
+        method: Which one, for the message.
+
+    Raises:
+        TypeError: If it is none, or its class changes a step or hook, which would be lost.
+    """
+    kind, name = type(module), type(method).__name__
+    if not isinstance(module, SupervisedModule):
+        raise TypeError(f"Expected {name} to be given a SupervisedModule, got {kind.__name__}.")
+    for base in kind.__mro__[: kind.__mro__.index(SupervisedModule)]:
+        for hook, value in vars(base).items():
+            if callable(value) and hasattr(SupervisedModule, hook) and not hook.startswith("__"):
+                raise TypeError(
+                    f"Expected {name} to be given a module that trains as SupervisedModule does, "
+                    f"got {kind.__name__}, whose own `{hook}` would be lost."
+                )
+    return module
+
+
+def training_steps(trainer: pl.Trainer) -> int:
+    """How many optimiser steps a fit will take.
+
+    Args:
+        trainer: Amid the fit.
+
+    Raises:
+        ValueError: If nothing limits them.
+    """
+    steps = trainer.estimated_stepping_batches
+    if not 0 < steps < math.inf:
+        raise ValueError(
+            "Expected the Trainer to say when training ends, got neither `max_steps` nor "
+            "`max_epochs` over data with a length. Give `max_steps`."
+        )
+    return int(steps)
