@@ -236,7 +236,10 @@ def _run(request: Request) -> None:
     out.print(report.table(_title(tasks, request.comparison)))
     report.write(directory)
     places = {name: place for name, (_, place) in request.tasks.items()}
-    pictures = draw_figures(report, places, request.sweep, directory)
+    classes = {getattr(task.data, "num_classes", None) for task in tasks}
+    accuracy = "accuracy" in request.score and len(classes) == 1 and None not in classes
+    chance = 1 / classes.pop() if accuracy else None
+    pictures = draw_figures(report, places, request.sweep, directory, chance)
     files = [directory / f"comparison.{end}" for end in ("csv", "md", "tex", "json")]
     for path in [*files, *pictures]:
         out.print(str(path), highlight=False, soft_wrap=True)

@@ -9,15 +9,20 @@ import numpy as np
 
 from lightning_lossmeta.commands.compare_tasks import Place, Sweep
 from lightning_lossmeta.comparison import Report
-from lightning_lossmeta.comparison.rows import Row, ranks
-from lightning_lossmeta.comparison.statistics import cliques, critical_difference
+from lightning_lossmeta.comparison.rows import Row, by_task, ranks
+from lightning_lossmeta.comparison.statistics import cliques, critical_difference, friedman
 
-#: The critical-difference diagram needs ranks on more than one task.
+#: The critical-difference diagram needs ranks on more than one task. The values of a sweep are no
+#: independent tasks: a test over them would find differences too easily.
 FEWEST_TASKS = 2
 
 
 def draw_figures(
-    report: Report, places: Mapping[str, Place], sweep: Sweep | None, directory: Path
+    report: Report,
+    places: Mapping[str, Place],
+    sweep: Sweep | None,
+    directory: Path,
+    chance: float | None = None,
 ) -> list[Path]:
     """Draw what the comparison allows: a critical-difference diagram, and curves of a sweep.
 
@@ -25,7 +30,8 @@ def draw_figures(
         report: The comparison.
         places: By task name where it stands.
         sweep: What the tasks were made by.
-        directory: Gets ``critical_difference.png`` and ``sweep.png``.
+        directory: Gets ``critical_difference.png`` or ``sweep.png``.
+        chance: Score of guessing.
 
     Returns:
         The files.
@@ -36,10 +42,11 @@ def draw_figures(
 
     files = []
     names = list(dict.fromkeys(row.name for row in report.rows))
-    if len(places) >= FEWEST_TASKS and len(names) > 1:
+    if sweep is None and len(places) >= FEWEST_TASKS and len(names) > 1:
         averages = list(ranks(report.rows, report.mode).values())
         least = critical_difference(len(names), len(places))
-        figure = critical_difference_figure(names, averages, least, cliques(averages, least))
+        title = f"Average rank over {len(places)} tasks (Friedman's p {_friedman(report):.2g})"
+        figure = critical_difference_figure(names, averages, least, cliques(averages, least), title)
         files.append(save_figure(figure, directory / "critical_difference.png"))
     if sweep is not None and len(sweep.values) > 1:
         values = sorted(sweep.values)
@@ -49,10 +56,19 @@ def draw_figures(
         }
         only = next(iter(curves.values()))
         figure = sweep_figure(
-            values, only if len(curves) == 1 else curves, sweep.label, report.score
+            values,
+            only if len(curves) == 1 else curves,
+            sweep.label,
+            report.score,
+            chance=chance,
         )
         files.append(save_figure(figure, directory / "sweep.png"))
     return files
+
+
+def _friedman(report: Report) -> float:
+    sign = 1.0 if report.mode == "max" else -1.0
+    return friedman([[sign * row.mean for row in rows] for rows in by_task(report.rows).values()])
 
 
 def _curves(rows: list[Row], places: Mapping[str, Place]) -> dict[str, np.ndarray]:

@@ -171,7 +171,7 @@ class Clothing1MDataModule(pl.LightningDataModule):
         keys_file, labels_file = (self._file(name) for name in _LISTS[part])
         lines = keys_file.read_text(encoding="utf-8").splitlines()
         paths = [line.strip() for line in lines if line.strip()]
-        labels = read_labels(labels_file, self.num_classes)
+        labels = labels_by_path(labels_file, self.num_classes)
         unknown = [path for path in paths if path not in labels]
         if unknown or not paths:
             found = f"no label for '{unknown[0]}'" if unknown else "an empty list"
@@ -220,7 +220,7 @@ class Clothing1MDataModule(pl.LightningDataModule):
         )
 
 
-def read_labels(file: Path, num_classes: int) -> dict[str, int]:
+def labels_by_path(file: Path, num_classes: int) -> dict[str, int]:
     """Labels by path, out of lines ``path label``.
 
     Args:

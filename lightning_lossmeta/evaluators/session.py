@@ -19,6 +19,7 @@ from lightning_lossmeta.callbacks.learning_rate import LearningRateFactor
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Curve, Evaluation, Status
 from lightning_lossmeta.evaluators.limit import limit_samples
+from lightning_lossmeta.families.base import UnusableLossError
 from lightning_lossmeta.seeds import seed_all
 from lightning_lossmeta.task import Session, Task
 
@@ -206,5 +207,7 @@ def guarded(candidate: Candidate, score: Callable[[], Evaluation]) -> Evaluation
 
 
 def failure(candidate: Candidate, error: Exception) -> Evaluation:
-    """The evaluation of a candidate that raised."""
+    """The evaluation of a candidate that raised: failed, or rejected if it is no loss at all."""
+    if isinstance(error, UnusableLossError):
+        return Evaluation(candidate, status=Status.REJECTED, message=str(error))
     return Evaluation(candidate, status=Status.FAILED, message=f"{type(error).__name__}: {error}")

@@ -10,6 +10,10 @@ from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.losses.base import LossFunction
 
 
+class UnusableLossError(ValueError):
+    """A candidate that is no loss to train with, e.g. a constant: rejected, not failed."""
+
+
 @dataclass(frozen=True)
 class VectorSpace:
     """A search space of real vectors.

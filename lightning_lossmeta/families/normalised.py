@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.checks import check_at_least
-from lightning_lossmeta.families.base import LossFamily
+from lightning_lossmeta.families.base import LossFamily, UnusableLossError
 from lightning_lossmeta.families.simplex import simplex_points
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.losses.checks import check_interval
@@ -132,7 +132,7 @@ class NormalisedFamily(LossFamily):
         low, high = float(values.min()), float(values.max())
         least = _ROUNDING * max(1.0, abs(low), abs(high))
         if not (math.isfinite(low) and math.isfinite(high) and high - low > least):
-            raise ValueError(
+            raise UnusableLossError(
                 "Expected a loss that varies over the simplex to normalise it, got values from "
                 f"{low} to {high}."
             )

@@ -27,8 +27,9 @@ class SmallLossMethod(TrainingMethod):
 
         R(t) = 1 - forget_rate min((t / t_k)^c, 1),   t_k = gradual_fraction S
 
-    The paper counts in epochs and has min(T^c / T_k, 1), the same for c = 1. Its T_k = 10 of 200
-    epochs are the default ``gradual_fraction`` of 0.05.
+    The paper counts in epochs and has min(T^c / T_k, 1), the same for c = 1, with T_k = 10 of 200
+    epochs, a ``gradual_fraction`` of 0.05. The default is 10 of 50 epochs: networks that choose
+    before they have learned anything may drop whole classes, and trainings here are short.
 
     Args:
         forget_rate: What is left out in the end, 0 up to but not 1; the noise rate, if it is known.
@@ -42,7 +43,7 @@ class SmallLossMethod(TrainingMethod):
     """
 
     forget_rate: float
-    gradual_fraction: float = 0.05
+    gradual_fraction: float = 0.2
     exponent: float = 1.0
 
     def __post_init__(self) -> None:

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.theory.attraction import symmetric_logits
-from lightning_lossmeta.theory.learning_rule import logit_step
+from lightning_lossmeta.theory.learning_rule import learning_rule, logit_step
 
 # Log-odds of the confidences that are looked at first, 1e-6 to 1 - 1e-6.
 _GRID = torch.linspace(-13.8, 13.8, 553, dtype=torch.float64)
 _ENTRIES_AT_ONCE = 4_000_000
-# Share of a logit step that float64 rounding alone can make.
-_ROUNDING = 1e-10
+# Share of sum_k |gamma_k| h_k that float64 rounding alone can make of a logit step.
+_ROUNDING = 1e-12
 
 
 def pull_to_push(loss: LossFunction, num_classes: int) -> float | None:
@@ -61,4 +61,6 @@ def _margin(loss: LossFunction, num_classes: int, log_odds: Tensor) -> Tensor:
     logits = symmetric_logits(num_classes, log_odds.sigmoid())
     step = logit_step(loss, logits, torch.zeros(len(logits), dtype=torch.long))
     margin = step[:, 0] - step[:, 1:].mean(dim=1)
-    return torch.where(margin.abs() > _ROUNDING * step.abs().amax(dim=1), margin, 0.0)
+    h = logits.softmax(dim=1)
+    gamma = learning_rule(loss, h, torch.zeros(len(logits), dtype=torch.long))
+    return torch.where(margin.abs() > _ROUNDING * (gamma.abs() * h).sum(dim=1), margin, 0.0)

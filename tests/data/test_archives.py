@@ -106,11 +106,11 @@ def _set(name, function):
 
 
 CHANGES = [
-    (_shifted(5, 10**6), "image 4 to end within the"),
-    (_shifted(5, -(10**6)), r"image 4 to end after it begins, got bytes \d+ to -\d+"),
-    (_shifted(-1, 1), "image 59 to end within the"),
-    (_shifted(0, -1), "image 0 to begin in `jpeg`, got offset -1"),
-    (_set("offsets", lambda v: np.insert(v[:-1], 3, v[3])), "image 3 to end after it begins"),
+    (_shifted(5, 10**6), r"image 4 to be some of the \d+ bytes of `jpeg`, got bytes \d+ to 100\d+"),
+    (_shifted(5, -(10**6)), r"image 4 to be some .*, got bytes \d+ to -\d+"),
+    (_shifted(-1, 1), "image 59 to be some of"),
+    (_shifted(0, -1), "image 0 to be some .* got bytes -1 to"),
+    (_set("offsets", lambda v: np.insert(v[:-1], 3, v[3])), "image 3 to be some of"),
     (_set("offsets", lambda v: v[:-1]), "one number more than `labels`, got 60 and 60"),
     (_set("offsets", lambda v: v.astype(float)), "`offsets` to be a row of integers, got float64"),
     (_set("labels", lambda v: v[:, None]), "`labels` to be a row of integers"),
@@ -118,7 +118,7 @@ CHANGES = [
     (_relabelled(17, 3), r"label of image 17 to be in \[0, 3\) for as many `classes`, got 3"),
     (_set("labels", lambda v: v.astype(np.int64) - 1), r"label of image 0 .*, got -1"),
     (_set("jpeg", lambda v: v.astype(np.int16)), "`jpeg` to be bytes"),
-    (_set("jpeg", lambda v: v[:1000]), "to end within the 1000 bytes of `jpeg`"),
+    (_set("jpeg", lambda v: v[:1000]), "to be some of the 1000 bytes of `jpeg`"),
 ]
 
 
@@ -138,7 +138,7 @@ def test_a_damaged_image_is_named(tmp_path):
     start, end = arrays["offsets"][7:9]
     jpeg[start:end] = 0
     root = _write(tmp_path, test=arrays | {"jpeg": jpeg})
-    with pytest.raises(ValueError, match="image 7 of '.*toy_test.npz' to be an image, but"):
+    with pytest.raises(ValueError, match=r"image 7 of '.*toy_test.npz' to be an image, but"):
         JPEGArchiveDataModule(root).setup()
 
 
@@ -148,14 +148,14 @@ def test_files_that_are_no_archives_are_refused(tmp_path):
     whole = file.read_bytes()
     for damaged in (whole[: len(whole) // 2], b"", b"text", whole[:-30]):
         file.write_bytes(damaged)
-        with pytest.raises(ValueError, match="to be a .npz file of plain arrays, but reading it"):
+        with pytest.raises(ValueError, match=r"to be a .npz file of plain arrays, but reading it"):
             JPEGArchiveDataModule(root).setup()
     np.savez(file, images=np.zeros(3), labels=np.zeros(3))
     with pytest.raises(ValueError, match="but jpeg, offsets, classes are not there"):
         JPEGArchiveDataModule(root).setup()
     with file.open("wb") as handle:
         np.save(handle, np.zeros(3))
-    with pytest.raises(ValueError, match="to be a .npz file"):
+    with pytest.raises(ValueError, match=r"to be a .npz file"):
         JPEGArchiveDataModule(root).setup()
 
 
@@ -180,10 +180,10 @@ def test_nothing_in_a_file_is_executed(tmp_path):
 def test_the_files_must_be_found_and_agree(tmp_path):
     root = _write(tmp_path / "odd [name]")
     assert len(JPEGArchiveDataModule(root).splits.test.targets) == 15
-    with pytest.raises(FileNotFoundError, match="`test_file` to match one file in .*, got none"):
+    with pytest.raises(FileNotFoundError, match=r"`test_file` to match one file in .*, got none"):
         JPEGArchiveDataModule(root, test_file="*valid*").setup()
     np.savez(Path(root) / "other_train.npz", **_arrays(30, 2))
-    with pytest.raises(FileNotFoundError, match="`train_file` to match one .*other_train.npz, "):
+    with pytest.raises(FileNotFoundError, match=r"`train_file` to match one .*other_train.npz, "):
         JPEGArchiveDataModule(root).setup()
     named = JPEGArchiveDataModule(root, train_file="other_train.npz")
     assert len(named.splits.train.targets) == 27

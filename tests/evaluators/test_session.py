@@ -15,11 +15,13 @@ from torch import nn
 from torch.optim import SGD, lr_scheduler
 from torch.utils.data import DataLoader, TensorDataset
 
+from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.data import DigitsDataModule
 from lightning_lossmeta.evaluation import Status
-from lightning_lossmeta.evaluators import TrainerEvaluator
+from lightning_lossmeta.evaluators import PopulationEvaluator, TrainerEvaluator
 from lightning_lossmeta.evaluators import session as session_file
 from lightning_lossmeta.evaluators.session import run_session
+from lightning_lossmeta.families import NormalisedFamily
 from lightning_lossmeta.models import MLP
 
 
@@ -304,3 +306,12 @@ def test_all_finite():
     assert session_file.all_finite(module)
     module.running_var[0] = torch.inf
     assert not session_file.all_finite(module)
+
+
+def test_what_is_no_loss_at_all_is_rejected_not_failed():
+    family = NormalisedFamily(FAMILY, num_classes=3)
+    constant = Candidate(None, (0.0,) * 8)
+    for evaluator in (TrainerEvaluator(), PopulationEvaluator()):
+        found = evaluator.evaluate([constant, MSE], family, [make_task()])
+        assert [item.status for item in found] == [Status.REJECTED, Status.OK]
+        assert "varies over the simplex" in found[0].message

@@ -110,7 +110,8 @@ def test_a_linear_layer_on_the_average_is_the_average_of_class_maps(cls):
     torch.manual_seed(0)
     network = cls().eval()
     inputs = torch.randn(4, 3, 32, 32)
-    maps = conv2d(network[:-3](inputs), network[-1].weight[..., None, None], network[-1].bias)
+    features, last = nn.Sequential(*list(network)[:-3])(inputs), network[-1]
+    maps = conv2d(features, last.weight[..., None, None], last.bias)
     torch.testing.assert_close(network(inputs), maps.mean(dim=(2, 3)), rtol=1e-4, atol=1e-5)
     assert (network(inputs) < 0).any()
 

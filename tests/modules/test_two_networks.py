@@ -18,12 +18,12 @@ from lightning_lossmeta.modules.two_networks import (
     [(0.0, 0.0), (0.05, 0.1), (0.1, 0.2), (0.2, 0.4), (0.5, 0.4), (1.0, 0.4)],
 )
 def test_forget_rate_grows_and_stays(progress, forgotten):
-    method = CoTeaching(0.4, gradual_fraction=0.2)
+    method = CoTeaching(0.4)
     assert method.forgotten(progress) == pytest.approx(forgotten)
 
 
 def test_ten_of_two_hundred_epochs_as_in_the_paper():
-    method = CoTeaching(0.45)
+    method = CoTeaching(0.45, gradual_fraction=0.05)
     for epoch in range(200):
         expected = 0.45 * min(epoch / 10, 1)
         assert method.forgotten(epoch / 200) == pytest.approx(expected)

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from lightning_lossmeta import losses
-from lightning_lossmeta.families import TaylorLoss
+from lightning_lossmeta.families import ExpressionLoss, TaylorLoss
 from lightning_lossmeta.theory import pull_to_push, taylor_coefficients, taylor_parameters
 from lightning_lossmeta.theory.taylor import TaylorCoefficients
 
@@ -43,3 +43,8 @@ def test_push_that_turns_to_pull_is_none():
 def test_one_class_is_refused():
     with pytest.raises(ValueError, match="`num_classes` to be at least 2, got 1"):
         pull_to_push(losses.CrossEntropy(), 1)
+
+
+def test_a_loss_whose_step_is_rounding_alone_turns_nowhere():
+    constant_but_for_rounding = ExpressionLoss("max(sub(f, sub(y, f)), tanh(-1))", (1.0,) * 7)
+    assert pull_to_push(constant_but_for_rounding, 10) is None
