@@ -7,9 +7,11 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.seed import isolate_rng
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightning_lossmeta.evaluators.session import prepared_data
+from lightning_lossmeta.losses import LossFunction, RegressionLoss
+from lightning_lossmeta.modules import SupervisedModule
 from lightning_lossmeta.task import Task
 
 
@@ -24,22 +26,19 @@ def check_task(task: Task) -> int | None:
 
     Raises:
         TypeError: If the module has no ``loss_fn``.
-        ValueError: If classes of data and model differ, or targets lie outside their range.
+        ValueError: If the network can't take the inputs, classes of data and model differ, or
+            targets lie outside their range.
     """
     module = task.fresh_module()
-    with isolate_rng():
-        data = prepared_data(task)
-        batch = next(iter(data.train_dataloader()), None)
-    if batch is None:
-        raise ValueError(f"Expected {type(task.data).__name__} to give training batches, got none.")
-    if not _is_pair(batch):
+    pair = _first_pair(task)
+    if pair is None or pair[1].dim() == 0:
         return None
-    inputs, target = batch
-    if target.is_floating_point() or target.dim() == 0:
+    inputs, target = pair
+    outputs = _outputs(module, inputs)
+    if target.is_floating_point():
         return None
     declared = getattr(task.data, "num_classes", None)
     low, high = int(target.min()), int(target.max())
-    outputs = _outputs(module, inputs)
     if outputs is None or outputs.dim() < 2:
         return declared if isinstance(declared, int) else None
     classes = outputs.shape[1]
@@ -55,6 +54,57 @@ def check_task(task: Task) -> int | None:
             f"{classes} outputs, got targets from {low} to {high}."
         )
     return classes
+
+
+def check_loss(loss: nn.Module, task: Task, name: str) -> None:
+    """Refuse a loss for classification on a task of regression, and the other way round.
+
+    A softmax over one output is always 1: many a classification loss would train there without an
+    error and without a gradient. Losses and modules that are not of this package pass.
+
+    Args:
+        loss: To train with.
+        task: Its data module is set up, its module made.
+        name: Of the loss, for the message.
+
+    Raises:
+        ValueError: If the loss can't be for these targets and outputs; says why.
+    """
+    module, pair = task.fresh_module(), _first_pair(task)
+    inner = getattr(loss, "loss", loss)
+    own_step = type(module).training_step is SupervisedModule.training_step
+    if pair is None or not own_step or not isinstance(inner, LossFunction):
+        return
+    outputs = _outputs(module, pair[0])
+    if outputs is None:
+        return
+    target = pair[1][: len(outputs)]
+    if not isinstance(inner, RegressionLoss):
+        if outputs.dim() > 1 and outputs.shape[1] == 1:
+            raise ValueError(
+                f"Expected a loss for regression, as the network has one output, got '{name}', "
+                "which is for classification."
+            )
+    elif not target.is_floating_point():
+        raise ValueError(
+            f"Expected a loss for classification, as the targets of {type(task.data).__name__} are "
+            f"class indices, got '{name}', which is for regression."
+        )
+    elif outputs.shape != target.shape:
+        raise ValueError(
+            f"Expected the network's outputs to have the shape of the targets of "
+            f"{type(task.data).__name__}, {tuple(target.shape)} for {len(target)} samples, got "
+            f"{tuple(outputs.shape)}. Give the network as many outputs as a target has numbers."
+        )
+
+
+def _first_pair(task: Task) -> tuple[Tensor, Tensor] | None:
+    """Inputs and target of the first training batch; ``None`` if batches are no pairs."""
+    with isolate_rng():
+        batch = next(iter(prepared_data(task).train_dataloader()), None)
+    if batch is None:
+        raise ValueError(f"Expected {type(task.data).__name__} to give training batches, got none.")
+    return (batch[0], batch[1]) if _is_pair(batch) else None
 
 
 def _is_pair(batch: Any) -> bool:

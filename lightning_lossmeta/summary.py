@@ -17,19 +17,23 @@ from lightning_lossmeta.comparison import (
     with_p_values,
 )
 from lightning_lossmeta.evaluators.base import Evaluator
-from lightning_lossmeta.losses import CrossEntropy, MeanSquaredError
-from lightning_lossmeta.losses.base import LossFunction
+from lightning_lossmeta.losses import (
+    CrossEntropy,
+    LossFunction,
+    MeanSquaredError,
+    RegressionAbsoluteError,
+    RegressionHuber,
+    RegressionLoss,
+    RegressionSquaredError,
+)
 
 
 def final_comparison(
     search: Search, artifact: Artifact, evaluator: Evaluator, settings: Comparison
 ) -> list[Row]:
-    """Compare the learned loss with cross-entropy and MSE on the first task's test data."""
-    losses: dict[str, LossFunction] = {
-        "learned": artifact.build(),
-        "cross-entropy": CrossEntropy(),
-        "MSE": MeanSquaredError(),
-    }
+    """Compare the learned loss with the usual ones on the first task's test data."""
+    learned = artifact.build()
+    losses = {"learned": learned, **usual_losses(learned)}
     task = replace(search.tasks[0], seed=search.seed)
     console = Console()
     with console.status("comparing") as status:
@@ -46,3 +50,18 @@ def final_comparison(
     console.print(report.table(f"Test data, {steps} steps, each loss at its best learning rate"))
     report.write(search.directory)
     return rows
+
+
+def usual_losses(learned: LossFunction) -> dict[str, LossFunction]:
+    """What a learned loss is held against, by name.
+
+    >>> list(usual_losses(CrossEntropy())), list(usual_losses(RegressionHuber()))
+    (['cross-entropy', 'MSE'], ['squared error', 'absolute error', 'Huber'])
+    """
+    if isinstance(learned, RegressionLoss):
+        return {
+            "squared error": RegressionSquaredError(),
+            "absolute error": RegressionAbsoluteError(),
+            "Huber": RegressionHuber(),
+        }
+    return {"cross-entropy": CrossEntropy(), "MSE": MeanSquaredError()}

@@ -232,7 +232,7 @@ def _run(request: Request) -> None:
         request.evaluator.close()
     rows = with_p_values(rows, request.baseline, mode=request.mode)
     report = Report(rows, request.score, request.baseline, mode=request.mode)
-    out = console()
+    out = console(width=150)
     out.print(report.table(_title(tasks, request.comparison)))
     report.write(directory)
     places = {name: place for name, (_, place) in request.tasks.items()}

@@ -11,7 +11,7 @@ from lightning_lossmeta.commands.shell import class_count, console, default_clas
 
 if TYPE_CHECKING:
     from lightning_lossmeta.artifacts import ReadyLoss
-    from lightning_lossmeta.losses import LossFunction
+    from lightning_lossmeta.losses import LossFunction, RegressionLoss
 
 FIGURES = ("loss", "gamma", "attraction", "heatmap")
 _FORMATS = (".png", ".svg", ".pdf")
@@ -52,7 +52,8 @@ def _parser() -> argparse.ArgumentParser:
         "--figure",
         action="append",
         choices=(*FIGURES, "all"),
-        help="loss: against target and other classes, beside cross-entropy (the default); "
+        help="loss: against target and other classes, beside cross-entropy, or for regression "
+        "against the error, beside squared error (the default); "
         "gamma: which way the logits are pushed; attraction: pull to zero training error; "
         "heatmap: over prediction and label. Can be given several times.",
     )
@@ -72,26 +73,49 @@ def _parser() -> argparse.ArgumentParser:
 
 def _inspect(options: argparse.Namespace) -> None:
     from lightning_lossmeta.artifacts import find_loss
-    from lightning_lossmeta.artifacts.zoo import UnknownLossError
     from lightning_lossmeta.commands.tables import key_figures, provenance
-    from lightning_lossmeta.losses import RegressionLoss
 
     found = [find_loss(text) for text in dict.fromkeys(options.losses)]
-    for ready in found:
-        if isinstance(ready.loss, RegressionLoss):
-            raise UnknownLossError(f"'{ready.name}' is no classification loss.")
     named = dict(zip(_labels(found), found, strict=True))
+    chosen = list(dict.fromkeys(options.figure or ["loss"]))
+    regression = _for_regression(named, chosen)
+    if "all" in chosen:
+        chosen = ["loss"] if regression else list(FIGURES)
     num_classes = options.classes or default_classes(found)
     out = console()
     out.print(provenance(named))
-    for table in key_figures({name: ready.loss for name, ready in named.items()}, num_classes):
+    losses = {name: ready.loss for name, ready in named.items()}
+    for table in [] if regression else key_figures(losses, num_classes):
         out.print(table)
-    chosen = list(dict.fromkeys(options.figure or ["loss"]))
-    chosen = list(FIGURES) if "all" in chosen else chosen
     for kind, path in _paths(options.out, found, chosen).items():
-        losses = {name: ready.loss for name, ready in named.items()}
-        written = _draw(kind, losses, num_classes, options.published, path)
+        if regression:
+            written = _draw_regression(regression, path)
+        else:
+            written = _draw(kind, losses, num_classes, options.published, path)
         out.print(f"{kind} figure: {written}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _for_regression(
+    named: dict[str, ReadyLoss], figures: list[str]
+) -> dict[str, RegressionLoss] | None:
+    """The losses if they are for regression; ``None`` if they are for classification."""
+    from lightning_lossmeta.artifacts.zoo import UnknownLossError
+    from lightning_lossmeta.losses import RegressionLoss
+
+    losses = {n: r.loss for n, r in named.items() if isinstance(r.loss, RegressionLoss)}
+    if not losses:
+        return None
+    name = next(iter(losses))
+    if others := [other for other in named if other not in losses]:
+        raise UnknownLossError(
+            f"'{name}' is for regression, '{others[0]}' for classification: inspect one at a time."
+        )
+    if wrong := [kind for kind in figures if kind not in ("loss", "all")]:
+        raise UnknownLossError(
+            f"'{name}' is for regression, of which there is the figure 'loss' alone, no "
+            f"'{wrong[0]}'."
+        )
+    return losses
 
 
 def _labels(found: list[ReadyLoss]) -> list[str]:
@@ -115,6 +139,13 @@ def _paths(out: Path | None, found: list[ReadyLoss], kinds: list[str]) -> dict[s
     if out is not None and out.suffix and not out.is_dir():
         raise OSError(f"expected --out to be a folder or to end in {', '.join(_FORMATS)}: '{out}'")
     return {kind: (out or folder) / f"{stem}-{kind}.png" for kind in kinds}
+
+
+def _draw_regression(losses: dict[str, RegressionLoss], path: Path) -> Path:
+    from lightning_lossmeta.analysis import save_figure
+    from lightning_lossmeta.analysis.regression_curves import regression_figure
+
+    return save_figure(regression_figure(losses), path)
 
 
 def _draw(

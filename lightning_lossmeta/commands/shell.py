@@ -38,11 +38,11 @@ def reported(program: str, work: Callable[[], None]) -> int:
     return 0
 
 
-def console() -> Console:
-    """Of the terminal's width, or of 100 columns where there is no terminal."""
+def console(width: int = _WIDTH) -> Console:
+    """Of the terminal's width, or of ``width`` columns where there is no terminal."""
     from rich.console import Console
 
-    return Console() if sys.stdout.isatty() else Console(width=_WIDTH)
+    return Console() if sys.stdout.isatty() else Console(width=width)
 
 
 def printable(text: str) -> str:

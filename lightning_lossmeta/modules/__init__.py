@@ -1,7 +1,19 @@
-"""LightningModules with an injectable loss."""
+"""LightningModules with an injectable loss, and methods that change how they are trained."""
 
+from lightning_lossmeta.modules.co_teaching import CoTeaching
+from lightning_lossmeta.modules.forward_corrected import ForwardCorrected
+from lightning_lossmeta.modules.jocor import JoCoR
+from lightning_lossmeta.modules.methods import TrainingMethod
 from lightning_lossmeta.modules.population import PopulationModule
 from lightning_lossmeta.modules.stacked_losses import StackedLosses
 from lightning_lossmeta.modules.supervised import SupervisedModule
 
-__all__ = ["PopulationModule", "StackedLosses", "SupervisedModule"]
+__all__ = [
+    "CoTeaching",
+    "ForwardCorrected",
+    "JoCoR",
+    "PopulationModule",
+    "StackedLosses",
+    "SupervisedModule",
+    "TrainingMethod",
+]

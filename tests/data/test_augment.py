@@ -123,7 +123,8 @@ def test_half_are_flipped_and_every_window_is_as_likely():
     mirrored = Augmentation(flip=True, crop_padding=0)(places)[:, 0, 0, 0] == 3
     assert abs(float(mirrored.float().mean()) - 0.5) < 0.03
     torch.manual_seed(1)
-    cut = Augmentation(flip=False, crop_padding=0, cutout=1)(places).flatten(1) == 0
+    wide = torch.ones(count, 1, 2, 5)
+    cut = Augmentation(flip=False, crop_padding=0, cutout=1)(wide).flatten(1) == 0
     assert cut.sum(dim=1).eq(1).all()
     assert chisquare(cut.sum(dim=0).numpy()).pvalue > 1e-4
 
