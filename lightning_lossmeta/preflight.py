@@ -34,11 +34,13 @@ def check_task(task: Task) -> int | None:
     if pair is None or pair[1].dim() == 0:
         return None
     inputs, target = pair
-    outputs = _outputs(module, inputs)
     if target.is_floating_point():
+        if isinstance(module, SupervisedModule):
+            _outputs(module, inputs)
         return None
     declared = getattr(task.data, "num_classes", None)
     low, high = int(target.min()), int(target.max())
+    outputs = _outputs(module, inputs)
     if outputs is None or outputs.dim() < 2:
         return declared if isinstance(declared, int) else None
     classes = outputs.shape[1]

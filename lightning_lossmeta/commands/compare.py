@@ -65,6 +65,7 @@ class Settings:
         tasks: By name what each task changes of ``model`` and ``data``, by dotted keys; without,
             there is one task.
         sweep: Makes of each task one a value, and a figure over them.
+        only: Of these tasks, the names of those to look at; all by default.
         comparison: Seeds, learning rates and budget.
         epochs: Budget in passes over the training data, instead of ``comparison.steps``.
         monitor: The metric, logged by ``validation_step``, that is the score.
@@ -84,6 +85,7 @@ class Settings:
     baseline: str | None = None
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
     sweep: Sweep | None = None
+    only: list[str] = field(default_factory=list)
     comparison: Comparison = field(default_factory=Comparison)
     epochs: int | None = None
     monitor: str = "val_accuracy"
@@ -179,7 +181,8 @@ def parse(argv: list[str], command: str, description: str | None) -> Request:
     for task, _ in request.tasks.values():
         check_task(task)
     directory.mkdir(parents=True, exist_ok=True)
-    write_atomic(directory / "config.yaml", text)
+    if command == "compare":
+        write_atomic(directory / "config.yaml", text)
     return request
 
 
@@ -199,10 +202,13 @@ def _request(config: Namespace, base: dict[str, Any], directory: Path) -> Reques
         precision=config.precision,
         accelerator=config.accelerator,
     )
+    tasks = make_tasks(base, config.tasks, config.sweep, session, config.seed, config.epochs)
+    if unknown := [name for name in config.only if name not in tasks]:
+        raise ValueError(f"Expected argument `only` to hold some of {list(tasks)}, got {unknown}.")
     return Request(
         losses,
         baseline,
-        make_tasks(base, config.tasks, config.sweep, session, config.seed, config.epochs),
+        {name: task for name, task in tasks.items() if not config.only or name in config.only},
         config.sweep,
         config.comparison,
         config.evaluator or AutoEvaluator(),

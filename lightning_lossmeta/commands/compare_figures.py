@@ -48,8 +48,8 @@ def draw_figures(
         title = f"Average rank over {len(places)} tasks (Friedman's p {_friedman(report):.2g})"
         figure = critical_difference_figure(names, averages, least, cliques(averages, least), title)
         files.append(save_figure(figure, directory / "critical_difference.png"))
-    if sweep is not None and len(sweep.values) > 1:
-        values = sorted(sweep.values)
+    values = sorted({place.value for place in places.values() if place.value is not None})
+    if sweep is not None and len(values) > 1:
         curves = {
             group: _curves([r for r in report.rows if places[r.task].group == group], places)
             for group in dict.fromkeys(place.group for place in places.values())

@@ -38,8 +38,12 @@ def test_figures_are_those_of_the_trained_network():
         expected = {
             "validation_accuracy": _accuracy(module, splits.val.inputs, splits.val.targets),
             "val_accuracy": _accuracy(module, splits.test.inputs, splits.test.targets),
-            "train_clean_accuracy": _accuracy(module, train.inputs[~flipped], train.targets[~flipped]),
-            "train_flipped_accuracy": _accuracy(module, train.inputs[flipped], train.targets[flipped]),
+            "train_clean_accuracy": _accuracy(
+                module, train.inputs[~flipped], train.targets[~flipped]
+            ),
+            "train_flipped_accuracy": _accuracy(
+                module, train.inputs[flipped], train.targets[flipped]
+            ),
         }
         error = MulticlassCalibrationError(10)(
             module(splits.test.inputs).softmax(dim=1), splits.test.targets

@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 
 import pytest
 import yaml
@@ -92,17 +93,19 @@ def test_a_loss_added_later_trains_only_its_own_cells(compare):
 
 
 def test_tasks_a_sweep_and_their_pictures(compare):
-    status, folder = compare(
-        "--comparison.learning_rate_factors",
-        "[1.0]",
-        tasks={"noise": {"data.init_args.noise": NOISE}},
-        sweep={"key": "data.init_args.noise.init_args.rate", "values": [0.0, 0.6]},
-    )
+    tasks = {"noise": {"data.init_args.noise": NOISE}}
+    sweep = {"key": "data.init_args.noise.init_args.rate", "values": [0.0, 0.6]}
+    one_rate = ["--comparison.learning_rate_factors", "[1.0]"]
+    status, folder = compare(*one_rate, tasks=tasks, sweep=sweep)
     assert status == 0
-    tasks = {row["task"] for row in _rows(folder)}
-    assert tasks == {"noise, rate 0", "noise, rate 0.6"}
+    assert {row["task"] for row in _rows(folder)} == {"noise, rate 0", "noise, rate 0.6"}
     assert (folder / "sweep.png").stat().st_size > 5000
     assert not (folder / "critical_difference.png").exists(), "its values are no tasks"
+    tables = (folder / "comparison.json").read_text()
+    only = ["--only", '["noise, rate 0.6"]', "--samples", "100"]
+    assert compare(*only, command="embed", tasks=tasks, sweep=sweep)[0] == 0
+    assert (folder / "embedding.png").stat().st_size > 5000
+    assert (folder / "comparison.json").read_text() == tables
     flipped = {row["task"]: row["train_flipped_accuracy"] for row in _rows(folder)}
     assert flipped["noise, rate 0.6"]
 
@@ -133,6 +136,7 @@ def test_an_embedding(compare, capsys):
         (["--comparison.learning_rate_factors", "[]"], {}, "at least one"),
         (["--comparison.seeds", "1"], {}, "seeds"),
         (["--epochs", "3"], {}, "got both"),
+        (["--only", '["other"]'], {}, r"\['task'\], got \['other'\]"),
         ([], {"tasks": {"x": {"datum.init_args.noise": 1}}}, "datum.init_args.noise"),
         ([], {"sweep": {"key": "data.init_args.train_size", "values": [5, 5]}}, "each once"),
         (
@@ -154,8 +158,6 @@ def test_what_is_wrong_is_said_before_any_training(compare, capsys, options, cha
         status, folder = stop.code, None
     assert status == 2
     error = capsys.readouterr().err
-    import re
-
     assert re.search(message, error), error
     assert "Traceback" not in error
     assert folder is None or not (folder / "cells").exists()

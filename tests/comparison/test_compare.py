@@ -3,8 +3,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from toys import LOSSES, Counting, make_task
 from torch import nn
+from toys import LOSSES, Counting, make_task
 
 from lightning_lossmeta.comparison import CellStore, Comparison, compare_losses
 from lightning_lossmeta.data import DigitsDataModule, SymmetricNoise

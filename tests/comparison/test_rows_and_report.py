@@ -68,7 +68,15 @@ def report():
 def test_the_table_says_what_a_reader_must_know(report, capsys):
     Console(width=120).print(report.table("Test data"))
     printed = capsys.readouterr().out
-    for text in ("first task", "0.9100", "0.0100", "3 *", "edge of the grid", "Holm", "Average rank"):
+    for text in (
+        "first task",
+        "0.9100",
+        "0.0100",
+        "3 *",
+        "edge of the grid",
+        "Holm",
+        "Average rank",
+    ):
         assert text in printed
     assert "0.7100" in printed
     assert "(1 diverged)" in printed.replace("\n", "")

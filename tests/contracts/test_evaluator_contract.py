@@ -11,6 +11,7 @@ from torch import nn
 from walking import concrete_subclasses, constructor_arguments
 
 from lightning_lossmeta.candidate import Candidate
+from lightning_lossmeta.described import arguments
 from lightning_lossmeta.evaluation import Status
 from lightning_lossmeta.evaluators import (
     Evaluator,
@@ -20,7 +21,6 @@ from lightning_lossmeta.evaluators import (
 )
 from lightning_lossmeta.families import TaylorFamily
 from lightning_lossmeta.modules import SupervisedModule
-from lightning_lossmeta.described import arguments
 from lightning_lossmeta.task import Session, Task
 
 #: How evaluators are made, where not without arguments.

@@ -10,9 +10,9 @@ from strangers import BlobsData
 from walking import concrete_subclasses, constructor_arguments
 
 from lightning_lossmeta.callbacks import InvariantCheck, MetaCallback, SearchHistory
+from lightning_lossmeta.described import arguments
 from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.families import LossFamily, TaylorFamily
-from lightning_lossmeta.described import arguments
 from lightning_lossmeta.task import Session
 
 #: How callbacks are made that need arguments.

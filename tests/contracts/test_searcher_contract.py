@@ -9,10 +9,10 @@ import pytest
 import torch
 from walking import concrete_subclasses, constructor_arguments
 
+from lightning_lossmeta.described import arguments
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.families import ExpressionFamily, TaylorFamily
 from lightning_lossmeta.searchers import CMAESSearcher, Searcher
-from lightning_lossmeta.described import arguments
 
 #: Spaces to offer a searcher until it takes one.
 SPACES = [TaylorFamily(start="mse").space, ExpressionFamily().space]

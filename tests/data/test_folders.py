@@ -225,6 +225,16 @@ def test_images_without_a_size_must_have_one(pets):
         ImageFolderDataModule(str(pets), image_size=None).setup()
 
 
+def test_the_parts_must_have_one_size_too(tmp_path):
+    _fill(tmp_path / "train", ["a", "b"], 5)
+    for name in ("a", "b"):
+        (tmp_path / "test" / name).mkdir(parents=True)
+        _picture(0, 30, 40).save(tmp_path / "test" / name / "1.png")
+    found = "40 x 30 for training, 40 x 30 for validation, 30 x 40 for test"
+    with pytest.raises(ValueError, match=f"all parts to have one size, got {found}. Give"):
+        ImageFolderDataModule(str(tmp_path), image_size=None).setup()
+
+
 def test_images_of_one_colour_can_not_be_normalised(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
