@@ -218,6 +218,8 @@ def _standardised(values: Floats, train: Rows) -> tuple[Floats, Floats, Floats]:
     """Columns with their mean and standard deviation over the training rows; 1 where constant."""
     known = values[train]
     with np.errstate(over="ignore", invalid="ignore"):
-        mean, constant = known.mean(axis=0), np.ptp(known, axis=0) == 0
+        constant = np.ptp(known, axis=0) == 0
+        mean = np.where(constant, known[0], known.mean(axis=0))
         std = np.where(constant, 1.0, known.std(axis=0))
+        std[np.isinf(std)] = np.nan  # too large to be squared
         return (values - mean) / std, mean, std

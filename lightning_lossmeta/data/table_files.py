@@ -104,7 +104,7 @@ def read_table(path: Path, delimiter: str = ",") -> TextTable:
         raise FileNotFoundError(f"Expected a table (a CSV file) at '{path}', found {found}.")
     rows, lines = [], []
     with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file, delimiter=delimiter, strict=True)
+        reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True, strict=True)
         try:
             for row in reader:
                 if any(cell.strip() for cell in row):

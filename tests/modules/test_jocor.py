@@ -65,8 +65,7 @@ def test_refuses_a_weight_out_of_range(co_lambda):
         JoCoR(0.5, co_lambda=co_lambda)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_learns_digits_with_half_of_the_labels_wrong(seed):
-    plain = digits_accuracy(None, SymmetricNoise(0.5), seed)
-    found = digits_accuracy(JoCoR(0.5), SymmetricNoise(0.5), seed)
+def test_learns_digits_with_half_of_the_labels_wrong():
+    plain = digits_accuracy(None, SymmetricNoise(0.5), seed=0)
+    found = digits_accuracy(JoCoR(0.5), SymmetricNoise(0.5), seed=0)
     assert found > plain + 0.1
