@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lightning_lossmeta.commands.compare import Request, parse, reported
+from lightning_lossmeta.commands.compare_request import Request, parse, reported
 from lightning_lossmeta.commands.shell import console
 from lightning_lossmeta.comparison.embedding import silhouette, tsne
 from lightning_lossmeta.comparison.features import trained_features

@@ -50,10 +50,9 @@ class UnrolledSGD(UpdateRule):
             gradient = gradient + self.weight_decay * parameter
         if not self.momentum:
             return parameter - self.lr * gradient, ()
+        buffer = gradient
         if state:
             buffer = self.momentum * state[0] + (1 - self.dampening) * gradient
-        else:
-            buffer = gradient
         direction = gradient + self.momentum * buffer if self.nesterov else buffer
         return parameter - self.lr * direction, (buffer,)
 
@@ -125,8 +124,9 @@ def update_rules(
 
 
 def _read_sgd(group: dict[str, Any]) -> UnrolledSGD:
-    names = ("lr", "momentum", "dampening", "weight_decay")
-    return UnrolledSGD(*(float(group[name]) for name in names), nesterov=group["nesterov"])
+    numbers = [float(group[name]) for name in ("lr", "momentum", "dampening", "weight_decay")]
+    lr, momentum, dampening, decay = numbers
+    return UnrolledSGD(lr, momentum, dampening, decay, bool(group["nesterov"]))
 
 
 def _read_adam(group: dict[str, Any]) -> UnrolledAdam:

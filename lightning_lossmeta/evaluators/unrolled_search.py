@@ -17,7 +17,6 @@ from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.losses import CrossEntropy, RegressionSquaredError
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.losses.regression import RegressionLoss
-from lightning_lossmeta.seeds import seed_all
 
 MetaLoss = Callable[[Episode, LossFunction, Tensor, LossFunction], Tensor]
 
@@ -94,9 +93,10 @@ class LocalSearch:
     def _step(self, episodes: Sequence[Episode]) -> None:
         mean, slope = 0.0, torch.zeros_like(self._theta)
         for episode in episodes:  # one by one, so that one graph is alive at a time
-            seed_all(episode.seed)
+            device = episode.batches[0][0].device
+            _seed_torch(episode.seed, device)
             for loss in (self._loss, self._task_loss):
-                loss.to(episode.batches[0][0].device)
+                loss.to(device)
             theta = self._theta.to(_theta(self._loss))  # its device; MPS has no float64
             value = self._meta_loss(episode, self._loss, theta, self._task_loss)
             slope += meta_gradient(value, self._theta) / len(episodes)
@@ -128,6 +128,13 @@ def _perturbed(theta: Tensor, noise: float, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randn(theta.shape, generator=generator, dtype=torch.float64)
     return (theta + noise * drawn.to(theta)).detach().requires_grad_()
+
+
+def _seed_torch(seed: int, device: torch.device) -> None:
+    """Set what a network draws from; ``torch.manual_seed`` takes a millisecond without a GPU."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
 
 
 def _usual_task_loss(loss: LossFunction) -> LossFunction:

@@ -169,12 +169,15 @@ def test_many_formats_modes_and_orientations_are_read(tmp_path):
     assert np.abs(upright.astype(int) - expected.astype(int)).max() < 30
 
 
-def test_a_large_jpeg_is_scaled_as_if_it_were_decoded_in_full(tmp_path):
-    _picture(0, 1600, 1200).save(tmp_path / "large.jpg", quality=95)
+@pytest.mark.parametrize("width", [40, 240, 1600])
+def test_a_large_jpeg_is_scaled_as_if_it_were_decoded_in_full(tmp_path, width):
+    detailed = np.random.default_rng(0).integers(0, 256, (24, 24, 3), np.uint8)
+    picture = Image.fromarray(detailed).resize((width, width * 3 // 4), Image.Resampling.BICUBIC)
+    picture.save(tmp_path / "large.jpg", quality=95)
     found = np.asarray(decoding.open_rgb(tmp_path / "large.jpg", "it", 32), int)
     full = Image.open(tmp_path / "large.jpg")
     expected = ImageOps.fit(full, (32, 32), method=Image.Resampling.BILINEAR)
-    assert np.abs(found - np.asarray(expected, int)).max() <= 6
+    assert np.abs(found - np.asarray(expected, int)).max() <= 10
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"text"])
