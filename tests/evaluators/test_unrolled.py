@@ -38,7 +38,7 @@ def test_trains_as_the_optimiser_of_pytorch_does(name, optimizer):
     torch.testing.assert_close(value, task_loss(expected(inputs), target), rtol=1e-12, atol=1e-13)
 
 
-@pytest.mark.parametrize("steps", [1, 2, 3])
+@pytest.mark.parametrize("steps", [1, 3])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("name", LOSSES)
 def test_meta_gradient_against_finite_differences(name, optimizer, steps):

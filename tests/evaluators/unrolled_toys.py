@@ -33,7 +33,9 @@ CLASSES = {
     ),
     "nonnegative": ExpressionLoss("mul(square(sub(f, y)), -1)", [1.5, 0.9, 1.1, 0.8, 1.0], True),
 }
-REAL = {"regression": ExpressionRegressionLoss("sqrt(square(sub(f, y)))", [1.0, 1.1, 0.9, 1.2])}
+REAL = {
+    "regression": ExpressionRegressionLoss("aq(square(sub(f, y)), f)", [1.0, 1.1, 0.9, 1.2, 0.7])
+}
 LOSSES = CLASSES | REAL
 
 
