@@ -14,7 +14,7 @@ from lightning_lossmeta.losses import CrossEntropy, RegressionSquaredError
 
 SGDS = {
     "plain": partial(SGD, lr=0.5),
-    "long": partial(SGD, lr=7.0),
+    "long": partial(SGD, lr=2.0),
     "momentum": partial(SGD, lr=0.3, momentum=0.9),
     "dampening": partial(SGD, lr=0.3, momentum=0.9, dampening=0.4, weight_decay=0.1),
     "nesterov": partial(SGD, lr=0.3, momentum=0.9, nesterov=True, weight_decay=0.1),

@@ -103,7 +103,7 @@ def test_compare_ranks_by_the_least_error(tmp_path, capsys):
         "baseline": "flat",
         "monitor": "val_mse",
         "mode": "min",
-        "comparison": {"seeds": 3, "learning_rate_factors": [1.0], "steps": 40},
+        "comparison": {"seeds": 5, "learning_rate_factors": [1.0], "steps": 40},
         "evaluator": {"class_path": "lightning_lossmeta.PopulationEvaluator"},
         "accelerator": "cpu",
     }
