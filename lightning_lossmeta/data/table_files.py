@@ -143,8 +143,9 @@ def parsed(cells: Sequence[str]) -> tuple[NDArray[np.float64], list[int]]:
         (N,), NaN where there is no finite number, and the positions of those that are not
         :data:`MISSING` either.
 
-    >>> parsed(["1", "NA", "2e3", "red", "inf"])
-    (array([   1.,   nan, 2000.,   nan,   nan]), [3, 4])
+    >>> numbers, texts = parsed(["1", "NA", "2e3", "red", "inf"])
+    >>> numbers.tolist(), texts
+    ([1.0, nan, 2000.0, nan, nan], [3, 4])
     """
     found = np.full(len(cells), math.nan)
     texts = []

@@ -6,7 +6,6 @@ import gc
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
@@ -15,10 +14,11 @@ from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.checks import check_at_least
 from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.evaluators.base import Evaluator, Job
+from lightning_lossmeta.evaluators.seeded import seeded_loaders
 from lightning_lossmeta.evaluators.session import failure, guarded, run_session
-from lightning_lossmeta.evaluators.stackable import steps_follow_rate, why_not_stackable
+from lightning_lossmeta.evaluators.stackable import why_not_stackable
+from lightning_lossmeta.evaluators.stacks import Member, Stack, group
 from lightning_lossmeta.families.base import LossFamily
-from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.modules import PopulationModule, StackedLosses, SupervisedModule
 from lightning_lossmeta.task import Task
 
@@ -87,58 +87,42 @@ class PopulationEvaluator(Evaluator):
         return [found[place] for place in range(len(candidates))]
 
     def _run(self, jobs: Sequence[Job], family: LossFamily) -> Iterator[tuple[int, Evaluation]]:
-        """Stack what differs in the candidate and the learning rate alone."""
-        leaders: list[Task] = []
-        leader: dict[int, int] = {}
-        groups: dict[int, list[tuple[int, Job]]] = {}
-        for place, job in enumerate(jobs):
-            task = job.task
-            if id(task) not in leader:
-                alike = (n for n, known in enumerate(leaders) if _differ_in_rate(known, task))
-                leader[id(task)] = next(alike, len(leaders))
-                if leader[id(task)] == len(leaders):
-                    leaders.append(task)
-            groups.setdefault(leader[id(task)], []).append((place, job))
-        for group in groups.values():
-            yield from self._run_group(group, family)
+        """Stack what differs in candidate, learning rate and seed alone."""
+        for places in group(jobs):
+            members: list[Member] = []
+            for place in places:
+                job = jobs[place]
+                try:
+                    loss = family.build(job.candidate)
+                except Exception as error:  # a bad candidate costs only itself
+                    yield place, failure(job.candidate, error)
+                else:
+                    members.append(Member(place, job.candidate, loss, job.task))
+            with _threads(self.threads):
+                while members:
+                    name = members[0].task.name
+                    width = min(self.max_candidates, self._limits.get(name, len(members)))
+                    stack, members = Stack(family, tuple(members[:width])), members[width:]
+                    yield from self._train(stack, self.compile_mode).items()
 
-    def _run_group(
-        self, jobs: list[tuple[int, Job]], family: LossFamily
-    ) -> Iterator[tuple[int, Evaluation]]:
-        factors = [job.task.session.learning_rate_factor for _, job in jobs]
-        task = _with_factor(jobs[0][1].task, max(factors))
-        group = _Group(family, task, cast(SupervisedModule, task.fresh_module()))
-        members: list[_Member] = []
-        for (place, job), factor in zip(jobs, factors, strict=True):
-            try:
-                loss = family.build(job.candidate)
-                members.append(_Member(place, job.candidate, loss, factor / max(factors)))
-            except Exception as error:  # noqa: PERF203 - a bad candidate costs only itself
-                yield place, failure(job.candidate, error)
-        with _threads(self.threads):
-            while members:
-                width = min(self.max_candidates, self._limits.get(task.name, len(members)))
-                stack, members = members[:width], members[width:]
-                yield from self._train(stack, group, self.compile_mode).items()
-
-    def _train(
-        self, stack: list[_Member], group: _Group, compile_mode: str | None
-    ) -> dict[int, Evaluation]:
+    def _train(self, stack: Stack, compile_mode: str | None) -> dict[int, Evaluation]:
         started = time.perf_counter()
         try:
-            module = self._module(stack, group, compile_mode)
-            recorder = run_session(module, group.task)
+            module = self._module(stack, compile_mode)
+            loader = seeded_loaders(stack.by_seed) if module.streams else None
+            recorder = run_session(module, stack.task, loader)
         except Exception as error:  # halved until the candidate at fault stands alone
             if len(stack) == 1:
-                return {stack[0].index: failure(stack[0].candidate, error)}
+                (member,) = stack.members
+                return {member.index: failure(member.candidate, error)}
             if isinstance(error, torch.OutOfMemoryError):
-                self._limits[group.task.name] = len(stack) // 2
+                self._limits[stack.task.name] = len(stack) // 2
                 self._compiled.clear()
                 self._widths.clear()
         else:
             finite = module.finite()
             share = (time.perf_counter() - started) / len(stack)
-            session = group.task.session
+            session = stack.task.session
             return {
                 member.index: guarded(
                     member.candidate,
@@ -146,7 +130,7 @@ class PopulationEvaluator(Evaluator):
                         c, i, session, share, finite[i]
                     ),
                 )
-                for i, member in enumerate(stack)
+                for i, member in enumerate(stack.members)
             }
         # Not in the except clause: there the error would keep the failed stack in memory.
         module = None  # type: ignore[assignment]
@@ -154,65 +138,31 @@ class PopulationEvaluator(Evaluator):
         torch.cuda.empty_cache()
         middle = len(stack) // 2
         return {
-            **self._train(stack[:middle], group, None),
-            **self._train(stack[middle:], group, None),
+            **self._train(stack.part(0, middle), None),
+            **self._train(stack.part(middle, len(stack)), None),
         }
 
-    def _module(
-        self, stack: list[_Member], group: _Group, compile_mode: str | None
-    ) -> PopulationModule:
+    def _module(self, stack: Stack, compile_mode: str | None) -> PopulationModule:
         """A fresh stack; a compiled one is used again, filled up to the width it was made with."""
-        losses = [member.loss for member in stack]
-        rates = [member.rate for member in stack]
-        keys = [(group.code, member.candidate.structure) for member in stack]
-        width = max(len(stack), self._widths.get(group.code, 2))
+        starts = [cast(SupervisedModule, task.fresh_module()) for task in stack.by_seed]
+        streams = stack.streams if len(starts) > 1 else []
+        losses = [member.loss for member in stack.members]
+        rates = stack.rates
+        keys = [(stack.code, member.candidate.structure) for member in stack.members]
         if compile_mode is None or len(set(keys)) > 1:
-            return PopulationModule(group.template, losses, keys, rates=rates)
-        losses += [losses[-1]] * (width - len(stack))
-        rates += [rates[-1]] * (width - len(stack))
-        keys += [keys[-1]] * (width - len(stack))
-        source, module = self._compiled.get(group.code, (None, None))
-        if module is not None and source is group.task.module and module.size == width:
-            module.reset(group.template, StackedLosses(losses, keys), rates)
+            return PopulationModule(starts[0], losses, keys, None, rates, starts, streams)
+        width = max(len(stack), self._widths.get(stack.code, 2))
+        spare = width - len(stack)
+        losses, rates = losses + losses[-1:] * spare, rates + rates[-1:] * spare
+        keys, streams = keys + keys[-1:] * spare, streams + streams[-1:] * spare
+        source, module = self._compiled.get(stack.code, (None, None))
+        if module is not None and source is stack.task.module and module.size == width:
+            module.reset(starts[0], StackedLosses(losses, keys), rates, starts)
         else:
-            module = PopulationModule(group.template, losses, keys, compile_mode, rates)
-            self._compiled[group.code] = (group.task.module, module)
-            self._widths[group.code] = width
+            module = PopulationModule(starts[0], losses, keys, compile_mode, rates, starts, streams)
+            self._compiled[stack.code] = (stack.task.module, module)
+            self._widths[stack.code] = width
         return module
-
-
-@dataclass(frozen=True)
-class _Member:
-    """A candidate of a stack, with its place among all and its share of the learning rate."""
-
-    index: int
-    candidate: Candidate
-    loss: LossFunction
-    rate: float
-
-
-@dataclass(frozen=True)
-class _Group:
-    """What all stacks of an evaluation share."""
-
-    family: LossFamily
-    task: Task
-    template: SupervisedModule
-
-    @property
-    def code(self) -> str:
-        """What a compiled step depends on, beside the structure of candidates."""
-        return f"{self.task.name}, {self.family.name} {self.family.settings()}"
-
-
-def _differ_in_rate(one: Task, other: Task) -> bool:
-    """Whether two tasks are the same but for a learning rate that a stack can give to each."""
-    same = _with_factor(one, 1.0) == _with_factor(other, 1.0)
-    return same and steps_follow_rate(cast(SupervisedModule, one.fresh_module()))
-
-
-def _with_factor(task: Task, factor: float) -> Task:
-    return replace(task, session=replace(task.session, learning_rate_factor=factor))
 
 
 @contextmanager

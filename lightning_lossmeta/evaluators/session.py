@@ -26,12 +26,13 @@ from lightning_lossmeta.task import Session, Task
 TRAIN_LOSS_POINTS = 50
 
 
-def run_session(module: pl.LightningModule, task: Task) -> Recorder:
+def run_session(module: pl.LightningModule, task: Task, loader: Any = None) -> Recorder:
     """Train and score a module as the task's session says, leaving global random state alone.
 
     Args:
         module: Single or stacked; its ``loss_fn`` is in place.
         task: Gives data, session and seed.
+        loader: Gives the training batches instead of the task's data.
 
     Returns:
         What was recorded.
@@ -44,7 +45,9 @@ def run_session(module: pl.LightningModule, task: Task) -> Recorder:
     callbacks = [recorder, *copy.deepcopy(session.callbacks)]
     if session.learning_rate_factor != 1.0:
         callbacks.append(LearningRateFactor(session.learning_rate_factor))
-    data = prepared_data(task)
+    data: Any = prepared_data(task)
+    if loader is not None:
+        data.train_dataloader = lambda: loader
     with isolate_rng(), quiet_lightning():
         seed_all(task.seed)
         trainer = pl.Trainer(

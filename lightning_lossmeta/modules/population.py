@@ -35,6 +35,9 @@ class PopulationModule(LeanModule):
         compile_mode: A mode of ``torch.compile`` for the training step; ``None`` runs eagerly.
         rates: Of each candidate, its share in (0, 1] of the learning rate that the template
             configures; all of it by default. For optimisers whose steps are proportional to it.
+        starts: Modules with the initial weights of several seeds, instead of the template's; then
+            training batches have a leading axis of as many.
+        streams: Of each candidate, which of the ``starts`` and of the batches is its own.
     """
 
     def __init__(
@@ -44,10 +47,13 @@ class PopulationModule(LeanModule):
         keys: Sequence[Hashable],
         compile_mode: str | None = None,
         rates: Sequence[float] | None = None,
+        starts: Sequence[SupervisedModule] = (),
+        streams: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.size = len(losses)
         self.rates = rates
+        self.streams = list(streams)
         # In tuples, so that their own parameters and metrics are no part of this module.
         self._template = (template,)
         self._skeleton = (copy.deepcopy(template.network),)
@@ -55,12 +61,13 @@ class PopulationModule(LeanModule):
         transpose_linear_layers(network)
         self._parameter_names = [name for name, _ in network.named_parameters()]
         self._buffer_names = [name for name, _ in network.named_buffers()]
+        initial = self._initial(starts or (template,))
         self.stacked = nn.ParameterList(
-            nn.Parameter(self._stack(value.detach()), requires_grad=value.requires_grad)
-            for value in network.parameters()
+            nn.Parameter(initial[name], requires_grad=value.requires_grad)
+            for name, value in network.named_parameters()
         )
-        for index, value in enumerate(network.buffers()):
-            self.register_buffer(f"stacked_buffer_{index}", self._stack(value))
+        for index, name in enumerate(self._buffer_names):
+            self.register_buffer(f"stacked_buffer_{index}", initial[name])
         self.losses = StackedLosses(losses, keys)
         self.metrics = self._fresh_metrics()
         self._sums: State = {}
@@ -75,8 +82,17 @@ class PopulationModule(LeanModule):
         """Whether training steps run as a compiled graph."""
         return self._compiled is not None and not self._compiled.broken
 
-    def _stack(self, value: Tensor) -> Tensor:
-        return value.unsqueeze(0).repeat(self.size, *[1] * value.dim())
+    def _initial(self, starts: Sequence[SupervisedModule]) -> State:
+        """Each candidate's initial parameters and buffers, stacked, by name."""
+        streams = torch.tensor(self.streams or [0] * self.size)
+        states = [
+            {**dict(start.network.named_parameters()), **dict(start.network.named_buffers())}
+            for start in starts
+        ]
+        return {
+            name: torch.stack([state[name].detach() for state in states])[streams]
+            for name in states[0]
+        }
 
     def _fresh_metrics(self) -> nn.ModuleList:
         return nn.ModuleList(self._template[0].val_metric.clone() for _ in range(self.size))
@@ -86,6 +102,7 @@ class PopulationModule(LeanModule):
         template: SupervisedModule,
         losses: StackedLosses,
         rates: Sequence[float] | None = None,
+        starts: Sequence[SupervisedModule] = (),
     ) -> None:
         """Start again with other initial weights and losses; what was compiled stays.
 
@@ -93,16 +110,15 @@ class PopulationModule(LeanModule):
             template: Has the same network but for the weights.
             losses: As many, with the same keys.
             rates: As when it was made.
+            starts: As many as when it was made.
         """
         self.rates = rates
         self._template = (template,)
-        network = template.network
+        initial = self._initial(starts or (template,))
         with torch.no_grad():
-            for own, initial in zip(self.stacked, network.parameters(), strict=True):
-                own.grad = None
-                own.copy_(self._stack(initial))
-            for buffer, value in zip(self._buffers_list(), network.buffers(), strict=True):
-                buffer.copy_(self._stack(value))
+            for name, value in self._state().items():
+                value.grad = None
+                value.copy_(initial[name])
         self.losses.load(losses)
         self.metrics = self._fresh_metrics()
 
@@ -152,7 +168,10 @@ class PopulationModule(LeanModule):
         return call(state, inputs)
 
     def _losses(self, state: State, inputs: Tensor, target: Tensor) -> Tensor:
-        return self.losses(self._outputs(state, inputs), target)  # type: ignore[no-any-return]
+        own = bool(self.streams)
+        if own:
+            inputs, target = inputs[self.streams], target[self.streams]
+        return self.losses(self._outputs(state, inputs, own), target, own)  # type: ignore[no-any-return]
 
     def training_step(self, batch: Batch, batch_idx: int) -> State:
         """The sum of the candidates' losses, and each of them."""

@@ -47,28 +47,33 @@ class StackedLosses(ExactBuffers):
         """Whether the losses differ from others in the values of their buffers alone."""
         return self.keys == other.keys
 
-    def forward(self, outputs: Tensor, target: Tensor) -> Tensor:
+    def forward(self, outputs: Tensor, target: Tensor, per_candidate: bool = False) -> Tensor:
         """Loss of each network.
 
         Args:
             outputs: (C, B, n, ...).
-            target: What one loss takes; shared by all.
+            target: What one loss takes, shared by all; (C, ...) if ``per_candidate``.
+            per_candidate: Whether each network has a target of its own.
 
         Returns:
             (C,).
         """
         if len(self.groups) == 1:
-            return self._group(0, outputs, target)
-        parts = [self._group(i, outputs[g], target) for i, g in enumerate(self.groups)]
+            return self._group(0, outputs, target, per_candidate)
+        parts = [
+            self._group(i, outputs[g], target[g] if per_candidate else target, per_candidate)
+            for i, g in enumerate(self.groups)
+        ]
         order = torch.cat(self.groups).argsort().to(outputs.device)
         return torch.cat(parts)[order]
 
-    def _group(self, number: int, outputs: Tensor, target: Tensor) -> Tensor:
+    def _group(self, number: int, outputs: Tensor, target: Tensor, per_candidate: bool) -> Tensor:
         names = self._names[number]
         stacked = {name: getattr(self, f"group{number}_{i}") for i, name in enumerate(names)}
         skeleton: nn.Module = self._skeletons[number]
 
-        def one(buffers: dict[str, Tensor], output: Tensor) -> Tensor:
-            return functional_call(skeleton, buffers, (output, target))  # type: ignore[no-any-return]
+        def one(buffers: dict[str, Tensor], output: Tensor, own: Tensor) -> Tensor:
+            return functional_call(skeleton, buffers, (output, own))  # type: ignore[no-any-return]
 
-        return torch.vmap(one, in_dims=(0, 0))(stacked, outputs)
+        in_dims = (0, 0, 0 if per_candidate else None)
+        return torch.vmap(one, in_dims=in_dims)(stacked, outputs, target)

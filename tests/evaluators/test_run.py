@@ -1,13 +1,16 @@
 """Jobs of several tasks at once: what each gives is what it gives alone."""
 
+import shutil
 from dataclasses import replace
 from functools import partial
 
 import pytest
+import torch
 from inner_fits import CANDIDATES, EXPLOSIVE, FAMILY, UNBUILDABLE, make_task
 from torch import nn
 from torch.optim import ASGD, SGD, Adam
 
+from lightning_lossmeta.data import DigitsDataModule
 from lightning_lossmeta.evaluation import Status
 from lightning_lossmeta.evaluators import (
     AutoEvaluator,
@@ -37,9 +40,9 @@ def stacks(monkeypatch):
     widths = []
     train = population_module.run_session
 
-    def counted(module, task):
+    def counted(module, task, loader=None):
         widths.append(module.size)
-        return train(module, task)
+        return train(module, task, loader)
 
     monkeypatch.setattr(population_module, "run_session", counted)
     return widths
@@ -83,12 +86,81 @@ def test_steps_that_do_not_follow_the_rate_are_not_stacked(stacks):
         assert stacked[place].metrics == pytest.approx(alone[place].metrics, abs=1e-5)
 
 
-def test_other_seeds_are_other_stacks(stacks):
-    task = make_task()
-    jobs = [Job(CANDIDATES[0], replace(task, seed=seed)) for seed in (1, 2)]
-    first, second = (found for _, found in sorted(PopulationEvaluator().run(jobs, FAMILY)))
-    assert stacks == [1, 1]
-    assert first.metrics["val_loss"] != second.metrics["val_loss"]
+def _seeded_jobs(task):
+    """Three losses, two learning rates and three seeds."""
+    return [
+        Job(candidate, replace(_at(task, factor), seed=seed))
+        for seed in (1, 2, 3)
+        for factor in (0.3, 1.0)
+        for candidate in CANDIDATES
+    ]
+
+
+def _same_as_alone(jobs, evaluator):
+    alone = dict(TrainerEvaluator().run(jobs, FAMILY))
+    stacked = dict(evaluator.run(jobs, FAMILY))
+    assert sorted(stacked) == list(range(len(jobs)))
+    for place, found in stacked.items():
+        assert found.candidate == jobs[place].candidate
+        assert found.metrics == pytest.approx(alone[place].metrics, abs=1e-5)
+        curve, expected = (
+            [value for _, value in item.curves["train_loss"]] for item in (found, alone[place])
+        )
+        assert curve == pytest.approx(expected, abs=1e-5)
+    return alone
+
+
+@pytest.mark.parametrize("images", [None, 120], ids=["all images", "120 images"])
+def test_seeds_train_in_one_stack_as_alone(stacks, images):
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.BatchNorm1d(8), nn.Linear(8, 10))
+    data = DigitsDataModule(batch_size=40)
+    # More steps than an epoch has, so that every seed goes on with an order of its own.
+    task = make_task(network, data=data, optimizer=NESTEROV, steps=30, images=images)
+    jobs = _seeded_jobs(task)
+    alone = _same_as_alone(jobs, PopulationEvaluator())
+    assert stacks == [len(jobs)]
+    seeds = {round(alone[place].metrics["val_loss"], 6) for place in range(0, len(jobs), 6)}
+    assert len(seeds) == 3, "the seed must matter"
+
+
+def test_turns_of_a_long_stack_of_seeds(stacks):
+    task = make_task(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), data=DigitsDataModule())
+    jobs = _seeded_jobs(task)
+    _same_as_alone(jobs, PopulationEvaluator(max_candidates=7))
+    assert stacks == [7, 7, 4]
+
+
+@pytest.mark.skipif(not shutil.which("c++"), reason="torch.compile needs a C++ compiler, c++")
+def test_compiled_seeds(stacks):
+    task = make_task(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), data=DigitsDataModule())
+    evaluator = PopulationEvaluator(compile_mode="default")
+    jobs = _seeded_jobs(task)
+    _same_as_alone(jobs, evaluator)
+    others = [Job(job.candidate, replace(job.task, seed=job.task.seed + 9)) for job in jobs]
+    _same_as_alone(others, evaluator)
+    assert stacks == [len(jobs)] * 2
+
+
+class _Noisy(DigitsDataModule):
+    """Changes its batches on the device."""
+
+    def on_after_batch_transfer(self, batch, dataloader_idx):
+        inputs, target = batch
+        return inputs + 0.1 * torch.randn_like(inputs), target
+
+
+@pytest.mark.parametrize("case", ["dropout", "batches that are changed", "another loader"])
+def test_seeds_with_random_numbers_of_their_own_are_stacks_of_their_own(stacks, case):
+    layers = [nn.Flatten(), nn.Linear(64, 16), nn.Dropout(0.3), nn.Linear(16, 10)]
+    if case != "dropout":
+        layers = [nn.Flatten(), nn.Linear(64, 10)]
+    data = _Noisy() if case == "batches that are changed" else DigitsDataModule()
+    task = make_task(nn.Sequential(*layers), data=data)
+    if case == "another loader":
+        task = make_task()
+    jobs = [Job(candidate, replace(task, seed=seed)) for seed in (1, 2) for candidate in CANDIDATES]
+    _same_as_alone(jobs, PopulationEvaluator())
+    assert stacks == [len(CANDIDATES)] * 2
 
 
 @pytest.mark.parametrize(
