@@ -22,11 +22,11 @@ def stacks(monkeypatch):
     sizes = []
     real = population_file.run_session
 
-    def run_session(module, task):
+    def run_session(module, task, loader=None):
         sizes.append(module.size)
         if run_session.limit is not None and module.size > run_session.limit:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
-        return real(module, task)
+        return real(module, task, loader)
 
     run_session.limit = None
     monkeypatch.setattr(population_file, "run_session", run_session)
