@@ -29,7 +29,7 @@ from lightning_lossmeta.evaluators import AutoEvaluator, Evaluator
 from lightning_lossmeta.evaluators.session import guarded
 from lightning_lossmeta.families import LossFamily, TaylorFamily
 from lightning_lossmeta.finalists import Finalists, choose_finalist
-from lightning_lossmeta.preflight import check_task
+from lightning_lossmeta.preflight import check_loss, check_task
 from lightning_lossmeta.runs import how_to_go_on, make_directory, new_directory, take_up
 from lightning_lossmeta.searchers import CMAESSearcher, Searcher
 from lightning_lossmeta.seeds import derived_seed
@@ -209,6 +209,9 @@ class MetaLossTrainer(pl.Trainer):
         candidates = search.searcher.ask()
         screened = [_screen(candidate, search.family, callbacks) for candidate in candidates]
         passed = [c for c, verdict in zip(candidates, screened, strict=True) if verdict is None]
+        if generation == 0 and passed:
+            for task in search.tasks:
+                check_loss(search.family.build(passed[0]), task, search.family.name)
         tasks = [
             replace(task, seed=derived_seed(search.seed, 1, generation, number))
             for number, task in enumerate(search.tasks)

@@ -29,7 +29,7 @@ from lightning_lossmeta.configuration import (
 )
 from lightning_lossmeta.evaluators import AutoEvaluator, Evaluator
 from lightning_lossmeta.modules.methods import TrainingMethod
-from lightning_lossmeta.preflight import check_task
+from lightning_lossmeta.preflight import check_loss, check_task
 from lightning_lossmeta.runs import new_directory
 from lightning_lossmeta.task import Session, Task
 
@@ -168,6 +168,9 @@ def parse(argv: list[str], command: str, description: str | None) -> Request:
     request = _request(made, base, directory)
     for task, _ in request.tasks.values():
         check_task(task)
+        for loss, contender in request.losses.items():
+            if isinstance(contender, nn.Module):
+                check_loss(contender, task, loss)
     directory.mkdir(parents=True, exist_ok=True)
     if command == "compare":
         write_atomic(directory / "config.yaml", text)

@@ -100,7 +100,7 @@ class LocalSearch:
             theta = self._theta.to(_theta(self._loss))  # its device; MPS has no float64
             value = self._meta_loss(episode, self._loss, theta, self._task_loss)
             slope += meta_gradient(value, self._theta) / len(episodes)
-            mean += float(value) / len(episodes)
+            mean += float(value.detach()) / len(episodes)
         self._values.append(mean)
         if math.isfinite(mean) and bool(slope.isfinite().all()):
             self._theta.grad = slope

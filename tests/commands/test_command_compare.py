@@ -163,6 +163,14 @@ def test_what_is_wrong_is_said_before_any_training(compare, capsys, options, cha
     assert folder is None or not (folder / "cells").exists()
 
 
+def test_a_loss_of_another_kind_of_task(compare, capsys):
+    regression = {"class_path": "lightning_lossmeta.losses.RegressionSquaredError"}
+    status, folder = compare(losses={"MSE": regression})
+    assert status == 2
+    assert "'MSE', which is for regression" in capsys.readouterr().err
+    assert not (folder / "cells").exists()
+
+
 def test_a_loss_that_there_is_not(compare, capsys):
     status, _ = compare(losses={"a": "cross_entropie"})
     assert status == 2

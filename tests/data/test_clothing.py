@@ -117,7 +117,7 @@ def test_trained_images_are_windows_or_mirrored_windows_drawn_each_time(shop):
         errors = [np.abs(window - image).max() for window in windows]
         assert min(errors) < 1e-5
         seen.add(int(np.argmin(errors)))
-    assert len(seen) > 8
+    assert len(seen) > 12  # of 9 windows and 9 mirrored ones
     torch.manual_seed(0)
     first = images[3][0]
     torch.manual_seed(0)
