@@ -38,8 +38,9 @@ class Sweep:
 
     @property
     def label(self) -> str:
-        """The last part of the key."""
-        return self.key.rpartition(".")[2].replace("_", " ")
+        """The key in words, e.g. ``noise rate`` for ``data.init_args.noise.init_args.rate``."""
+        parts = [part for part in self.key.split(".")[1:] if part != "init_args"]
+        return " ".join(parts).replace("_", " ")
 
 
 @dataclass(frozen=True)

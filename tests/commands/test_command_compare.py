@@ -98,16 +98,16 @@ def test_tasks_a_sweep_and_their_pictures(compare):
     one_rate = ["--comparison.learning_rate_factors", "[1.0]"]
     status, folder = compare(*one_rate, tasks=tasks, sweep=sweep)
     assert status == 0
-    assert {row["task"] for row in _rows(folder)} == {"noise, rate 0", "noise, rate 0.6"}
+    assert {row["task"] for row in _rows(folder)} == {"noise, noise rate 0", "noise, noise rate 0.6"}
     assert (folder / "sweep.png").stat().st_size > 5000
     assert not (folder / "critical_difference.png").exists(), "its values are no tasks"
     tables = (folder / "comparison.json").read_text()
-    only = ["--only", '["noise, rate 0.6"]', "--samples", "100"]
+    only = ["--only", '["noise, noise rate 0.6"]', "--samples", "100"]
     assert compare(*only, command="embed", tasks=tasks, sweep=sweep)[0] == 0
     assert (folder / "embedding.png").stat().st_size > 5000
     assert (folder / "comparison.json").read_text() == tables
     flipped = {row["task"]: row["train_flipped_accuracy"] for row in _rows(folder)}
-    assert flipped["noise, rate 0.6"]
+    assert flipped["noise, noise rate 0.6"]
 
 
 def test_epochs_are_those_of_each_task(compare):
@@ -195,3 +195,4 @@ def test_patches_reach_into_what_was_not_there():
 
 def test_a_sweep_has_the_name_of_its_setting():
     assert Sweep("data.init_args.train_size", [10.0]).label == "train size"
+    assert Sweep("data.init_args.noise.init_args.rate", [0.1]).label == "noise rate"
