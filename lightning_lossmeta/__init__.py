@@ -60,6 +60,7 @@ _HOMES = {
         "Evaluator",
         "PopulationEvaluator",
         "ProcessEvaluator",
+        "RefinedEvaluator",
         "TrainerEvaluator",
     ),
     "families": (

@@ -144,6 +144,7 @@ class MetaLossTrainer(pl.Trainer):
         )
         tasks = self._tasks(model, datamodule, session, more_tasks or [])
         callbacks = self._meta_callbacks()
+        _refuse_unrefined(evaluator, searcher)
         _refuse_unsupported(evaluator, family, tasks)
         num_classes = check_task(tasks[0])
         for task in tasks[1:]:
@@ -285,6 +286,15 @@ def _refuse_unsupported(evaluator: Evaluator, family: LossFamily, tasks: list[Ta
         raise ValueError(f"{type(evaluator).__name__} can't be used here: {reason}")
 
 
+def _refuse_unrefined(evaluator: Evaluator, searcher: Searcher) -> None:
+    """A searcher that keeps track of what it asked for would be told of other candidates."""
+    if evaluator.refines and not searcher.refines:
+        raise ValueError(
+            f"Expected a searcher that takes refined candidates with {type(evaluator).__name__}, "
+            f"e.g. GeneticProgrammingSearcher, got {type(searcher).__name__}."
+        )
+
+
 def _refuse_if_all_failed(evaluations: list[Evaluation]) -> None:
     """Failures of every candidate of the first generation are no candidate's fault."""
     if all(item.status is Status.FAILED for item in evaluations):
@@ -301,4 +311,4 @@ def _chosen(search: Search, evaluator: Evaluator, finalists: Finalists | None) -
             f"'{search.directory / SearchHistory.file_name}' says what became of each. Try another "
             "`start` of the family, a smaller `sigma` of the searcher, or fewer filters."
         )
-    return choose_finalist(search, evaluator, finalists) if finalists else search.best
+    return choose_finalist(search, evaluator.plain, finalists) if finalists else search.best

@@ -231,9 +231,12 @@ def _metrics(results: Sequence[Evaluation], monitor: str) -> dict[str, tuple[flo
 
 
 def _at_best_validation(result: Evaluation, monitor: str) -> float:
-    """The test score where the validation accuracy is highest, the earliest of equal ones."""
+    """The test score where the validation accuracy is highest, the earliest of equal ones.
+
+    NaN where the curve has a single point, whose score is the one at the end.
+    """
     scores = dict(result.curves.get(monitor, ()))
     known = [(step, value) for step, value in result.curves.get(VALIDATION, ()) if step in scores]
-    if not known:
+    if len(known) < 2:
         return math.nan
     return scores[max(known, key=lambda point: (point[1], -point[0]))[0]]

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
@@ -31,16 +31,26 @@ class Evaluator(ABC):
     """Trains with each candidate's loss and scores the result.
 
     A subclass writes :meth:`_evaluate_task`, and :meth:`_run` where it can do better than task
-    after task. A bad candidate never raises: it comes back diverged
-    or failed. A candidate's result depends on the candidate and the task (with its seed) alone, not
-    on its place in the batch or on the others.
+    after task. A bad candidate never raises: it comes back diverged or failed. A candidate's result
+    depends on the candidate and the task (with its seed) alone, not on its place in the batch or on
+    the others.
+
+    Attributes:
+        refines: Whether candidates come back with another theta than was asked (local search).
     """
+
+    refines: ClassVar[bool] = False
 
     @abstractmethod
     def _evaluate_task(
         self, candidates: list[Candidate], family: LossFamily, task: Task
     ) -> list[Evaluation]:
         """One evaluation a candidate, in order."""
+
+    @property
+    def plain(self) -> Evaluator:
+        """One that trains with candidates as they are."""
+        return self
 
     def unsupported(self, family: LossFamily, tasks: Sequence[Task]) -> str | None:
         """Why this evaluator can't score on these tasks, or ``None`` if it can."""

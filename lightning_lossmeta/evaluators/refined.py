@@ -112,6 +112,11 @@ class RefinedEvaluator(Evaluator):
         self.backend = backend
         self.threads = threads
 
+    @property
+    def plain(self) -> Evaluator:
+        """The one that scores what was refined."""
+        return self.evaluator
+
     def unsupported(self, family: LossFamily, tasks: Sequence[Task]) -> str | None:
         """What keeps a task or family from being refined, or from being scored."""
         if isinstance(family, NormalisedFamily):
