@@ -97,13 +97,12 @@ class AutoEvaluator(Evaluator):
 
     def _run(self, jobs: Sequence[Job], family: LossFamily) -> Iterator[tuple[int, Evaluation]]:
         """Choose by task, then hand each evaluator all that it is to do at once."""
-        candidates: dict[str, list[Candidate]] = {}
+        candidates: dict[int, list[Candidate]] = {}
         for job in jobs:
-            candidates.setdefault(job.task.name, []).append(job.candidate)
+            candidates.setdefault(id(job.task), []).append(job.candidate)
         shares: dict[int, list[int]] = {}
         for place, job in enumerate(jobs):
-            known = list(dict.fromkeys(candidates[job.task.name]))
-            chosen = self._for_task(known, family, job.task)
+            chosen = self._for_task(candidates[id(job.task)], family, job.task)
             shares.setdefault(self.evaluators.index(chosen), []).append(place)
         for number, share in shares.items():
             done = self.evaluators[number].run([jobs[place] for place in share], family)

@@ -16,7 +16,7 @@ from lightning_lossmeta.data.transition import estimate_transition
 from lightning_lossmeta.losses import CrossEntropy, ForwardCorrection
 from lightning_lossmeta.losses.checks import check_interval
 from lightning_lossmeta.modules.methods import TrainingMethod, check_supervised, training_steps
-from lightning_lossmeta.modules.supervised import Batch, SupervisedModule
+from lightning_lossmeta.modules.supervised import Batch, SupervisedModule, parts_of
 
 #: The least entry of T: a label of probability 0 would cost infinity.
 FLOOR = 1e-6
@@ -72,15 +72,7 @@ class ForwardCorrectedModule(SupervisedModule):
     """
 
     def __init__(self, module: SupervisedModule, method: ForwardCorrected) -> None:
-        super().__init__(
-            module.network,
-            module.loss_fn,
-            module.optimizer,
-            module.lr_scheduler,
-            module.lr_interval,
-            module.val_metric,
-            module.metric_name,
-        )
+        super().__init__(**parts_of(module))
         self.method = method
         self.correction: ForwardCorrection | None = None
 

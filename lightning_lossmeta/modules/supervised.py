@@ -101,3 +101,20 @@ def configure(parameters: Any, module: SupervisedModule) -> Any:
         return optimizer
     scheduler = {"scheduler": module.lr_scheduler(optimizer), "interval": module.lr_interval}
     return {"optimizer": optimizer, "lr_scheduler": scheduler}
+
+
+def parts_of(module: SupervisedModule) -> dict[str, Any]:
+    """A module's network, loss, optimiser, schedule and metric, as another of its kind takes them.
+
+    Args:
+        module: Its parts are handed over, not copied.
+    """
+    return {
+        "network": module.network,
+        "loss_fn": module.loss_fn,
+        "optimizer": module.optimizer,
+        "lr_scheduler": module.lr_scheduler,
+        "lr_interval": module.lr_interval,
+        "metric": module.val_metric,
+        "metric_name": module.metric_name,
+    }

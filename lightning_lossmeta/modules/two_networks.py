@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.losses.checks import check_interval
 from lightning_lossmeta.modules.methods import TrainingMethod, training_steps
-from lightning_lossmeta.modules.supervised import Batch, SupervisedModule
+from lightning_lossmeta.modules.supervised import Batch, SupervisedModule, parts_of
 from lightning_lossmeta.task import Task
 
 
@@ -79,15 +79,7 @@ class TwoNetworksModule(SupervisedModule):
     """
 
     def __init__(self, module: SupervisedModule, method: SmallLossMethod) -> None:
-        super().__init__(
-            module.network,
-            module.loss_fn,
-            module.optimizer,
-            module.lr_scheduler,
-            module.lr_interval,
-            module.val_metric,
-            module.metric_name,
-        )
+        super().__init__(**parts_of(module))
         self.peer = second_network(module)
         self.method = method
         self._steps = 1
