@@ -11,15 +11,18 @@ _HOMES = {
     "callbacks": (
         "CandidateCurves",
         "FGSMFitness",
+        "GradientEquivalence",
         "InjectLoss",
         "InvariantCheck",
         "LearningRateFactor",
         "LossNormalisation",
         "MetaCallback",
+        "Rejection",
         "SampleAttraction",
         "SearchCheckpoint",
         "SearchHistory",
         "SearchProgress",
+        "SymbolicArchive",
     ),
     "candidate": ("Candidate",),
     "comparison": (
