@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
+from interrupts import hears_ctrl_c
 from process_toys import (
     GOOD,
     MarkedLoaderData,
@@ -272,6 +273,7 @@ def test_workers_end_with_an_interrupted_and_with_a_killed_parent(tmp_path):
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         text=True,
         start_new_session=True,
+        preexec_fn=hears_ctrl_c,
     )
     try:
         first = [int(pid) for pid in parent.stdout.readline().split()]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from interrupts import hears_ctrl_c
 
 from lightning_lossmeta.__main__ import main
 
@@ -174,6 +175,7 @@ def _start(arguments, folder):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        preexec_fn=hears_ctrl_c,
     )
 
 
