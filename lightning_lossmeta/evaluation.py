@@ -34,6 +34,7 @@ class Evaluation:
         curves: By tag, ``(step, value)`` pairs of the inner fit.
         seconds: Wall time spent on this candidate (its share, where candidates train together).
         message: Why it was rejected or failed.
+        filter: Name of the callback that judged it without training; empty where none did.
 
     Raises:
         ValueError: If ``fitness`` is NaN.
@@ -46,6 +47,7 @@ class Evaluation:
     curves: Mapping[str, Curve] = field(default_factory=dict)
     seconds: float = 0.0
     message: str = ""
+    filter: str = ""
 
     def __post_init__(self) -> None:
         if math.isnan(self.fitness):

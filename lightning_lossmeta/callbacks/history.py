@@ -10,11 +10,21 @@ from lightning_lossmeta.artifacts import write_atomic
 from lightning_lossmeta.callbacks.base import MetaCallback, Search
 from lightning_lossmeta.evaluation import Evaluation
 
-COLUMNS = ("generation", "index", "status", "fitness", "seconds", "structure", "theta", "message")
+COLUMNS = (
+    "generation",
+    "index",
+    "status",
+    "filter",
+    "fitness",
+    "seconds",
+    "structure",
+    "theta",
+    "message",
+)
 
 
 class SearchHistory(MetaCallback):
-    """Writes ``history.csv``: generation, parameters, fitness, status and seconds a candidate.
+    """Writes ``history.csv``: a candidate's generation, status, filter, fitness, seconds and loss.
 
     Numbers are written so that they come back to the last bit; ``theta`` is separated by blanks.
     """
@@ -41,6 +51,7 @@ class SearchHistory(MetaCallback):
                 str(generation),
                 str(index),
                 item.status.value,
+                item.filter,
                 repr(item.fitness),
                 f"{item.seconds:.4f}",
                 item.candidate.structure or "",

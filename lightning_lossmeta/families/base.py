@@ -82,6 +82,13 @@ class LossFamily(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} writes no expression of its losses.")
 
+    def hand_made(self) -> dict[str, Candidate]:
+        """Usual losses that this family can write, by name; the first is the most usual.
+
+        A search that finds nothing falls back on the best of them.
+        """
+        return {}
+
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self.settings() == other.settings()
 
