@@ -44,5 +44,11 @@ def plain(
 
 def _bears(callback: MetaCallback) -> bool:
     """Whether a callback can change what a search finds."""
-    hooks = ("wrap_family", "configure_session", "screen", "on_candidate_evaluated")
+    hooks = (
+        "wrap_family",
+        "configure_session",
+        "screen",
+        "screen_refined",
+        "on_candidate_evaluated",
+    )
     return any(getattr(type(callback), hook) is not getattr(MetaCallback, hook) for hook in hooks)

@@ -21,15 +21,15 @@ from lightning_lossmeta.callbacks import (
     SearchProgress,
 )
 from lightning_lossmeta.callbacks.checkpoint import best_artifact
-from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.checks import check_at_least
 from lightning_lossmeta.comparison import Comparison, Row
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.evaluators import AutoEvaluator, Evaluator
-from lightning_lossmeta.evaluators.session import guarded
+from lightning_lossmeta.fallback import fall_back
 from lightning_lossmeta.families import LossFamily, TaylorFamily
 from lightning_lossmeta.finalists import Finalists, choose_finalist
-from lightning_lossmeta.preflight import check_loss, check_task
+from lightning_lossmeta.generation import score_generation
+from lightning_lossmeta.preflight import check_task
 from lightning_lossmeta.runs import how_to_go_on, make_directory, new_directory, take_up
 from lightning_lossmeta.searchers import CMAESSearcher, Searcher
 from lightning_lossmeta.seeds import derived_seed
@@ -120,12 +120,13 @@ class MetaLossTrainer(pl.Trainer):
             more_tasks: Further tasks; a candidate's fitness is the mean over all.
 
         Returns:
-            The best loss, where the run is, and the comparison.
+            The best loss, where the run is, and the comparison. If no candidate could be trained,
+            the best hand-made loss of the family, with a warning, and ``not_learned`` in its file.
 
         Raises:
             ValueError: If an argument is out of its range or does not fit the others.
             FileExistsError: If the run's folder exists.
-            SearchError: If no candidate could be trained.
+            SearchError: If neither a candidate nor a hand-made loss could be trained.
             KeyboardInterrupt: On Ctrl-C, after the state was saved.
         """
         check_at_least(1, generations=generations)
@@ -173,8 +174,8 @@ class MetaLossTrainer(pl.Trainer):
         started = time.perf_counter()
         try:
             self._search_loop(search, evaluator, callbacks)
-            chosen = _chosen(search, evaluator, finalists)
-            artifact = best_artifact(search, chosen, asdict(finalists) if finalists else None)
+            chosen, choice = _chosen(search, evaluator, finalists)
+            artifact = best_artifact(search, chosen, choice)
             artifact.save(search.directory / "best.json")
             seconds = time.perf_counter() - started
             rows = final_comparison(search, artifact, evaluator, comparison) if comparison else []
@@ -207,18 +208,7 @@ class MetaLossTrainer(pl.Trainer):
     ) -> None:
         for callback in callbacks:
             callback.on_generation_start(search, generation)
-        candidates = search.searcher.ask()
-        screened = [_screen(candidate, search.family, callbacks) for candidate in candidates]
-        passed = [c for c, verdict in zip(candidates, screened, strict=True) if verdict is None]
-        if generation == 0 and passed:
-            for task in search.tasks:
-                check_loss(search.family.build(passed[0]), task, search.family.name)
-        tasks = [
-            replace(task, seed=derived_seed(search.seed, 1, generation, number))
-            for number, task in enumerate(search.tasks)
-        ]
-        scored = iter(evaluator.evaluate(passed, search.family, tasks))
-        evaluations = [verdict if verdict is not None else next(scored) for verdict in screened]
+        evaluations = score_generation(search, generation, evaluator, callbacks)
         if generation == 0:
             _refuse_if_all_failed(evaluations)
         search.searcher.tell(evaluations)
@@ -266,21 +256,6 @@ class MetaLossTrainer(pl.Trainer):
         return sorted(given, key=lambda item: isinstance(item, SearchCheckpoint))
 
 
-def _screen(
-    candidate: Candidate, family: LossFamily, callbacks: list[MetaCallback]
-) -> Evaluation | None:
-    """The first verdict of a callback, or a failure if the loss can't even be built."""
-
-    def judge() -> Evaluation:
-        loss = family.build(candidate)
-        verdicts = (callback.screen(candidate, loss) for callback in callbacks)
-        found = next((verdict for verdict in verdicts if verdict is not None), None)
-        return Evaluation(candidate) if found is None else found
-
-    verdict = guarded(candidate, judge)
-    return None if verdict.status is Status.OK else verdict
-
-
 def _refuse_unsupported(evaluator: Evaluator, family: LossFamily, tasks: list[Task]) -> None:
     if reason := evaluator.unsupported(family, tasks):
         raise ValueError(f"{type(evaluator).__name__} can't be used here: {reason}")
@@ -304,11 +279,20 @@ def _refuse_if_all_failed(evaluations: list[Evaluation]) -> None:
         )
 
 
-def _chosen(search: Search, evaluator: Evaluator, finalists: Finalists | None) -> Evaluation:
-    if search.best is None:
-        raise SearchError(
-            f"No candidate could be trained in {search.searcher.generation} generations; "
-            f"'{search.directory / SearchHistory.file_name}' says what became of each. Try another "
-            "`start` of the family, a smaller `sigma` of the searcher, or fewer filters."
-        )
-    return choose_finalist(search, evaluator.plain, finalists) if finalists else search.best
+def _chosen(
+    search: Search, evaluator: Evaluator, finalists: Finalists | None
+) -> tuple[Evaluation, dict[str, Any]]:
+    """What to store, and how it was chosen."""
+    if search.best is not None:
+        if finalists is None:
+            return search.best, {}
+        chosen = choose_finalist(search, evaluator.plain, finalists)
+        return chosen, {"finalists": asdict(finalists)}
+    if (usual := fall_back(search, evaluator.plain)) is not None:
+        name, evaluation = usual
+        return evaluation, {"not_learned": name}
+    raise SearchError(
+        f"No candidate could be trained in {search.searcher.generation} generations; "
+        f"'{search.directory / SearchHistory.file_name}' says what became of each. Try another "
+        "`start` of the family, a smaller `sigma` of the searcher, or fewer filters."
+    )

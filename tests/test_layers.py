@@ -19,7 +19,7 @@ LAYERS = [
     {"searchers", "modules", "callbacks"},
     {"evaluators"},
     {"comparison"},
-    {"finalists", "preflight", "runs", "settings", "summary", "trainer"},
+    {"fallback", "finalists", "generation", "preflight", "runs", "settings", "summary", "trainer"},
     {"cli", "commands", "configuration", "__main__", "hints"},
     {"benchmarks"},
 ]

@@ -71,6 +71,13 @@ class MetaCallback(pl.Callback):
         """Judge a candidate without training it; ``None`` lets it pass."""
         return None
 
+    def screen_refined(self, candidate: Candidate, loss: LossFunction) -> Evaluation | None:
+        """Judge what a local search made of a candidate; the candidate itself if there is none.
+
+        Called with all that passed :meth:`screen`, before training.
+        """
+        return None
+
     def on_candidate_evaluated(
         self, search: Search, generation: int, index: int, evaluation: Evaluation
     ) -> None:

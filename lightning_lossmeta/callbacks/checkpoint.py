@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -82,19 +83,19 @@ def load_state(directory: Path) -> dict[str, Any]:
 
 
 def best_artifact(
-    search: Search, chosen: Evaluation, finalists: dict[str, int] | None = None
+    search: Search, chosen: Evaluation, choice: Mapping[str, Any] | None = None
 ) -> Artifact:
     """A candidate of a search as a learned loss, with where it came from.
 
     Args:
         search: What found it.
         chosen: The candidate and its fitness.
-        finalists: How it was chosen on fresh seeds, if it was.
+        choice: How it was chosen, if not by its fitness alone: goes into the provenance.
     """
     session = search.tasks[0].session
     provenance = {
         "fitness": chosen.fitness,
-        "finalists": finalists,
+        "finalists": None,
         "monitor": session.monitor,
         "mode": session.mode,
         "generation": _generation(search, chosen),
@@ -113,6 +114,7 @@ def best_artifact(
             "torch": str(torch.__version__),
             "pytorch_lightning": version("pytorch-lightning"),
         },
+        **(choice or {}),
     }
     return Artifact.of(search.family, chosen.candidate, provenance)
 

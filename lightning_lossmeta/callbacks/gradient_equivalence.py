@@ -28,9 +28,8 @@ class GradientEquivalence(MetaCallback):
     :class:`~lightning_lossmeta.callbacks.Rejection`. Norms that are not finite are equal to none.
 
     Norms do not tell a loss from its negative: give a filter before this one that rejects losses
-    which lead away from the target, e.g. ``Rejection``. A fitness belongs to a loss with its
-    weights as they were scored, after a local search of them where there is one; a candidate is
-    compared as it is asked for, and keeps its weights.
+    which lead away from the target, e.g. ``Rejection``. Where there is a local search, candidates
+    are compared after it, and keep the weights that it found.
 
     What was scored is known from what the searcher was told, so that a resumed search goes on as if
     it had not stopped.
@@ -72,7 +71,7 @@ class GradientEquivalence(MetaCallback):
         """Keep what was scored, as the searcher was told of it."""
         self._keep(search, generation, search.searcher.told[generation])
 
-    def screen(self, candidate: Candidate, loss: LossFunction) -> Evaluation | None:
+    def screen_refined(self, candidate: Candidate, loss: LossFunction) -> Evaluation | None:
         """The fitness of an earlier loss.
 
         Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -20,6 +21,8 @@ from lightning_lossmeta.seeds import derived_seed
 #: Beside the purposes of a search's seed that the trainer has.
 PREDICTIONS = 3
 
+STAGES = ("asked", "refined", "both")
+
 
 class Rejection(MetaCallback):
     """Rejects a candidate without training it if it does not improve predictions by themselves.
@@ -34,14 +37,17 @@ class Rejection(MetaCallback):
     can't lead free predictions to their targets is unlikely to lead those of a network.
 
     Predictions and targets are those of :func:`artificial_predictions`, from the search's seed;
-    the paper takes an untrained network's on training data, and the sum over them. The candidate is
-    judged as it was asked for: before a local search of its weights, where there is one.
+    the paper takes an untrained network's on training data, and the sum over them.
+
+    Where there is a local search, a candidate can be judged as it was asked for, which saves the
+    search of what is rejected, as what the search made of it, as in the paper, or both times.
 
     Args:
         samples: Predictions, B.
         threshold: The largest g that is rejected.
         steps: On the predictions.
         step_length: Adam's, in units of the network's output; the loss's scale has no effect.
+        stage: ``"asked"``, ``"refined"`` or ``"both"``; without a local search they are the same.
 
     Attributes:
         counts: How many candidates of this run were ``passed`` and ``rejected``.
@@ -58,13 +64,20 @@ class Rejection(MetaCallback):
         threshold: float = 0.0,
         steps: int = 100,
         step_length: float = 0.1,
+        stage: Literal["asked", "refined", "both"] = "both",
     ) -> None:
         check_at_least(1, samples=samples, steps=steps)
         self.samples = samples
         self.threshold = check_interval("threshold", threshold, -math.inf, math.inf, "()")
         self.steps = steps
         self.step_length = check_interval("step_length", step_length, 0, math.inf, "()")
+        if stage not in STAGES:
+            raise ValueError(
+                f"Expected argument `stage` to be one of {list(STAGES)}, got {stage!r}."
+            )
+        self.stage = stage
         self.counts: Counter[str] = Counter()
+        self._judged: set[Candidate] = set()
         self._num_classes: int | None = None
         self._seed = 0
 
@@ -75,14 +88,32 @@ class Rejection(MetaCallback):
         self._seed = derived_seed(search.seed, PREDICTIONS)
 
     def screen(self, candidate: Candidate, loss: LossFunction) -> Evaluation | None:
-        """Reject what does not improve predictions.
+        """Reject what does not improve predictions, as it is asked for.
 
         Raises:
             ValueError: If the loss is one of classification and there is no class count.
         """
+        return None if self.stage == "refined" else self._judge(candidate, loss)
+
+    def screen_refined(self, candidate: Candidate, loss: LossFunction) -> Evaluation | None:
+        """Reject what does not improve predictions, as a local search left it.
+
+        Raises:
+            ValueError: If the loss is one of classification and there is no class count.
+        """
+        if self.stage == "asked" or candidate in self._judged:
+            return None
+        return self._judge(candidate, loss)
+
+    def on_generation_start(self, search: Search, generation: int) -> None:
+        """Forget the last generation."""
+        self._judged.clear()
+
+    def _judge(self, candidate: Candidate, loss: LossFunction) -> Evaluation | None:
         pair = artificial_predictions(loss, self.samples, self._num_classes, self._seed)
         gain = improvement(loss, *pair, self.steps, self.step_length)
         if gain > self.threshold:
+            self._judged.add(candidate)
             self.counts["passed"] += 1
             return None
         self.counts["rejected"] += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from lightning_lossmeta.candidate import Candidate
@@ -51,6 +51,22 @@ class Evaluator(ABC):
     def plain(self) -> Evaluator:
         """One that trains with candidates as they are."""
         return self
+
+    def refine(
+        self, candidates: Sequence[Candidate], family: LossFamily, tasks: Sequence[Task]
+    ) -> list[Evaluation]:
+        """Improve candidates before they are scored; by default they stay as they are.
+
+        Args:
+            candidates: Where to begin.
+            family: Builds the losses.
+            tasks: What they will be tried on.
+
+        Returns:
+            One evaluation a candidate, in order: of what it became, not scored yet, or a verdict.
+        """
+        del family, tasks
+        return [Evaluation(candidate) for candidate in candidates]
 
     def unsupported(self, family: LossFamily, tasks: Sequence[Task]) -> str | None:
         """Why this evaluator can't score on these tasks, or ``None`` if it can."""
@@ -125,6 +141,15 @@ class Evaluator(ABC):
             candidates = [jobs[place].candidate for place in group]
             found = self._evaluate_task(candidates, family, jobs[group[0]].task)
             yield from zip(group, found, strict=True)
+
+
+def refined_and_scored(refined: Evaluation, scored: Evaluation) -> Evaluation:
+    """A score with the curves and seconds of the local search before it."""
+    return replace(
+        scored,
+        curves={**refined.curves, **scored.curves},
+        seconds=refined.seconds + scored.seconds,
+    )
 
 
 def _mean(row: list[Evaluation], names: list[str]) -> Evaluation:

@@ -15,9 +15,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.checks import check_at_least
-from lightning_lossmeta.evaluation import Evaluation
+from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.evaluators.auto import AutoEvaluator
-from lightning_lossmeta.evaluators.base import Evaluator, Job
+from lightning_lossmeta.evaluators.base import Evaluator, Job, refined_and_scored
 from lightning_lossmeta.evaluators.session import failure, quiet_lightning
 from lightning_lossmeta.evaluators.unrolled import meta_loss
 from lightning_lossmeta.evaluators.unrolled_episodes import Episodes, task_rules, why_not_unrolled
@@ -54,7 +54,7 @@ class RefinedEvaluator(Evaluator):
     batches. What is scored, and comes back, is the candidate with its new theta: for searchers that
     take it (``refines``). It has a further curve, ``meta_loss``.
 
-    :meth:`evaluate` refines; :meth:`run` trains with the losses as they are.
+    :meth:`refine` and :meth:`evaluate` refine; :meth:`run` trains with the losses as they are.
 
     Needs a :class:`~lightning_lossmeta.modules.SupervisedModule` with ``SGD``, ``Adam`` or
     ``AdamW``. Networks are in training mode. Schedules of the learning rate and mixed precision are
@@ -137,6 +137,20 @@ class RefinedEvaluator(Evaluator):
             return why_not_higher(task_rules(module, task, self.step_length))
         return None
 
+    def refine(
+        self, candidates: Sequence[Candidate], family: LossFamily, tasks: Sequence[Task]
+    ) -> list[Evaluation]:
+        """Search around candidates, on all tasks at once.
+
+        Raises:
+            ValueError: If there is no task, or one of them is not supported.
+        """
+        if not tasks:
+            raise ValueError("Expected argument `tasks` to hold at least one task, got none.")
+        if reason := self.unsupported(family, tasks):
+            raise ValueError(f"{type(self).__name__} can't be used here: {reason}")
+        return [_outcome(search) for search in self._searched(candidates, family, tasks)]
+
     def evaluate(
         self, candidates: Sequence[Candidate], family: LossFamily, tasks: Sequence[Task]
     ) -> list[Evaluation]:
@@ -154,15 +168,12 @@ class RefinedEvaluator(Evaluator):
         Raises:
             ValueError: If there is no task, or one of them is not supported.
         """
-        if not tasks:
-            raise ValueError("Expected argument `tasks` to hold at least one task, got none.")
-        if reason := self.unsupported(family, tasks):
-            raise ValueError(f"{type(self).__name__} can't be used here: {reason}")
-        searches = self._searched(candidates, family, tasks)
-        refined = {place: s.refined() for place, s in enumerate(searches) if s.verdict is None}
-        scored = self.evaluator.evaluate(list(refined.values()), family, tasks)
-        found = dict(zip(refined, scored, strict=True))
-        return [_told(search, found.get(place)) for place, search in enumerate(searches)]
+        found = self.refine(candidates, family, tasks)
+        places = [place for place, item in enumerate(found) if item.status is Status.OK]
+        passed = [found[place].candidate for place in places]
+        for place, item in zip(places, self.evaluator.evaluate(passed, family, tasks), strict=True):
+            found[place] = refined_and_scored(found[place], item)
+        return found
 
     def _searched(
         self, candidates: Sequence[Candidate], family: LossFamily, tasks: Sequence[Task]
@@ -221,13 +232,12 @@ def _check_refined(search: LocalSearch) -> None:
             search.verdict = failure(search.candidate, error)
 
 
-def _told(search: LocalSearch, scored: Evaluation | None) -> Evaluation:
-    """A candidate's evaluation with what the local search adds."""
-    if (found := scored or search.verdict) is None:
-        raise RuntimeError("Expected a score or a verdict for every candidate.")
+def _outcome(search: LocalSearch) -> Evaluation:
+    """The refined candidate, not scored yet, or the verdict; with the curve of meta-losses."""
+    found = search.verdict or Evaluation(search.refined())
     stride = max(1, math.ceil(len(search.curve) / CURVE_POINTS))
-    curves = {**found.curves, "meta_loss": search.curve[::stride]} if search.curve else found.curves
-    return replace(found, curves=curves, seconds=found.seconds + search.seconds)
+    curves = {"meta_loss": search.curve[::stride]} if search.curve else {}
+    return replace(found, curves={**found.curves, **curves}, seconds=search.seconds)
 
 
 @contextmanager

@@ -40,7 +40,7 @@ def _filter(tmp_path, told, family=FAMILY, num_classes=3, **settings):
     search.searcher._told = [told]
     found = GradientEquivalence(**settings)
     found.on_search_start(search)
-    return lambda candidate: found.screen(candidate, family.build(candidate)), found
+    return lambda candidate: found.screen_refined(candidate, family.build(candidate)), found
 
 
 def test_a_constant_makes_no_difference(tmp_path):
@@ -116,7 +116,7 @@ def _evolve(search, equivalence, generations):
     for _ in range(generations):
         found = []
         for candidate in search.searcher.ask():
-            verdict = equivalence.screen(candidate, search.family.build(candidate))
+            verdict = equivalence.screen_refined(candidate, search.family.build(candidate))
             found.append(verdict or Evaluation(candidate, -float(len(candidate.theta))))
         search.searcher.tell(found)
         equivalence.on_generation_end(search, search.searcher.generation - 1, found)

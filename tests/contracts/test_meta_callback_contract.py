@@ -51,11 +51,12 @@ def test_a_search_that_ends_before_it_began(callback, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_screens_or_lets_pass(callback, tmp_path):
+@pytest.mark.parametrize("method", ["screen", "screen_refined"])
+def test_screens_or_lets_pass(callback, method, tmp_path):
     search = make_search(tmp_path)
     callback.on_search_start(search)
     for candidate in search.searcher.ask():
-        verdict = callback.screen(candidate, search.family.build(candidate))
+        verdict = getattr(callback, method)(candidate, search.family.build(candidate))
         assert verdict is None or isinstance(verdict, Evaluation)
         assert verdict is None or (verdict.candidate == candidate and not verdict.trained)
     callback.on_search_end(search)
