@@ -23,6 +23,7 @@ _HOMES = {
         "SearchHistory",
         "SearchProgress",
         "SymbolicArchive",
+        "TrainingTime",
     ),
     "candidate": ("Candidate",),
     "comparison": (
@@ -71,11 +72,15 @@ _HOMES = {
         "ExpressionLoss",
         "ExpressionRegressionLoss",
         "LossFamily",
+        "NetworkFamily",
+        "NetworkLoss",
+        "NetworkRegressionLoss",
         "TaylorFamily",
         "TaylorLoss",
+        "TaylorRegressionLoss",
     ),
     "finalists": ("Finalists",),
-    "losses": ("CrossEntropy", "LossFunction", "MeanSquaredError"),
+    "losses": ("CrossEntropy", "LossFunction", "MeanSquaredError", "TimedLoss", "set_time"),
     "models": (
         "AlexNet",
         "AllCNNC",
@@ -103,6 +108,7 @@ _HOMES = {
     "searchers": (
         "CMAESSearcher",
         "GeneticProgrammingSearcher",
+        "GradientSearcher",
         "Searcher",
     ),
     "task": ("Session", "Task"),

@@ -16,6 +16,7 @@ LIGHTNING = {
 LIGHT = {
     "compare": "train with several losses on equal terms and test which is better",
     "embed": "draw what networks trained with several losses have learned to see (t-SNE)",
+    "curves": "how searches went: fitness by generation, what filters saved, times",
     "inspect": "what a loss is and does: formula, figures, pictures",
     "export": "write a loss as Python, LaTeX, SymPy, JSON or ONNX",
     "zoo": "list the losses that are ready to use",

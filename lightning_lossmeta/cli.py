@@ -13,15 +13,24 @@ from typing import Any
 import pytorch_lightning as pl
 import yaml
 from jsonargparse import Namespace
-from pytorch_lightning.cli import LightningCLI
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from rich.console import Console
 
 import lightning_lossmeta
 from lightning_lossmeta.artifacts import write_atomic
 from lightning_lossmeta.callbacks.base import MetaCallback, Search
-from lightning_lossmeta.configuration import ConfiguredModule, HintingParser, complaint, plain
+from lightning_lossmeta.configuration import (
+    ConfiguredModule,
+    HintingParser,
+    complaint,
+    make_data,
+    patched,
+    plain,
+    refuse_repeated_keys,
+)
 from lightning_lossmeta.evaluators.session import quiet_lightning
 from lightning_lossmeta.runs import new_directory
+from lightning_lossmeta.task import Task
 from lightning_lossmeta.trainer import MetaLossTrainer, SearchError, SearchResult
 
 
@@ -42,11 +51,29 @@ class LossmetaCLI(LightningCLI):
     """``fit``, ``validate``, ``test``, ``predict`` as in Lightning, and ``search``."""
 
     search_result: SearchResult
+    main_data: pl.LightningDataModule
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
         """Lightning's, and the search."""
-        return {**LightningCLI.subcommands(), "search": {"model", "datamodule"}}
+        made_here = {"model", "datamodule", "task_name"}
+        return {**LightningCLI.subcommands(), "search": made_here}
+
+    def _prepare_subcommand_parser(
+        self, klass: type, subcommand: str, **kwargs: Any
+    ) -> LightningArgumentParser:
+        """Lightning's, with the tasks of a search."""
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        if subcommand == "search":
+            parser.add_argument(
+                "--tasks",
+                type=dict[str, dict[str, Any]],
+                default={},
+                help="By name what each task changes of `model` and `data`, by dotted keys; a "
+                "candidate's fitness is the mean over all, the first is the main one. Without, "
+                "there is one task.",
+            )
+        return parser
 
     def instantiate_trainer(self, **arguments: Any) -> pl.Trainer:
         """As Lightning does; a search makes many trainers and lets none advertise."""
@@ -68,18 +95,40 @@ class LossmetaCLI(LightningCLI):
 
     def search(self, **arguments: Any) -> None:
         """Run the search on modules that are made anew for each set of weights."""
-        arguments["model"] = ConfiguredModule(plain(self.config["search"].model))
+        main, *more = self._tasks()
+        arguments |= {"model": main.module, "datamodule": main.data, "task_name": main.name}
+        arguments["more_tasks"] = [*more, *(arguments["more_tasks"] or [])]
+        self.main_data = main.data
         trainer: MetaLossTrainer = self.trainer  # type: ignore[assignment]
         self.search_result = trainer.search(**arguments)
+
+    def _tasks(self) -> list[Task]:
+        """The tasks that were asked for; those that leave the data as they are share them."""
+        tasks = []
+        for name, config in self._task_configs().items():
+            same = config["data"] == plain(self.config["search"].data)
+            data = self.datamodule if same else make_data(config["data"])
+            tasks.append(Task(ConfiguredModule(config["model"]), data, name=name))
+        return tasks
+
+    def _task_configs(self) -> dict[str, dict[str, Any]]:
+        """By name of the task its ``model`` and ``data``."""
+        config = self.config["search"]
+        base = {"model": plain(config.model), "data": plain(config.data)}
+        changes = plain(config)["tasks"] or {"task0": {}}
+        return {name: patched(base, change) for name, change in changes.items()}
 
     def after_search(self) -> None:
         """Say what was found and what to type next."""
         result = self.search_result
-        batches = len(self.datamodule.train_dataloader())
-        save_fit_config(result, self.config["search"], batches)
+        main = next(iter(self._task_configs().values()))
+        batches = len(self.main_data.train_dataloader())
+        save_fit_config(result, self.config["search"], main, batches)
         best = result.directory / "best.json"
         console = Console(soft_wrap=True, highlight=False)
         score = result.artifact.provenance["monitor"]
+        if (count := len(result.artifact.provenance["tasks"])) > 1:
+            score = f"mean {score} of {count} tasks"
         console.print(
             f"\nLearned loss (generation {result.artifact.provenance['generation']}, {score} "
             f"{abs(result.evaluation.fitness):.4f}, {result.seconds:.0f} s):\n"
@@ -90,8 +139,10 @@ class LossmetaCLI(LightningCLI):
         )
 
 
-def save_fit_config(result: SearchResult, config: Namespace, batches: int) -> None:
-    """Write ``fit.yaml``: the same module and data, trained with the learned loss."""
+def save_fit_config(
+    result: SearchResult, config: Namespace, main: dict[str, Any], batches: int
+) -> None:
+    """Write ``fit.yaml``: module and data of the main task, trained with the learned loss."""
     path = result.directory / "fit.yaml"
     trainer = {
         "accelerator": config.trainer.accelerator,
@@ -111,8 +162,7 @@ def save_fit_config(result: SearchResult, config: Namespace, batches: int) -> No
     content = {
         "seed_everything": config.seed_everything,
         "trainer": trainer,
-        "model": plain(config.model),
-        "data": plain(config.data),
+        **main,
     }
     write_atomic(path, yaml.safe_dump(content, sort_keys=False))
 
@@ -140,13 +190,16 @@ def run(arguments: list[str]) -> int:
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        arguments = _with_stored_config(arguments)
+        if arguments[0] == "search":
+            refuse_repeated_keys(arguments)
         LossmetaCLI(
             trainer_class=MetaLossTrainer,
             parser_class=HintingParser,
             seed_everything_default=0,
             auto_configure_optimizers=False,
             save_config_kwargs={"overwrite": True},
-            args=_with_stored_config(arguments),
+            args=arguments,
             parser_kwargs={"description": lightning_lossmeta.__doc__},
         )
     except KeyboardInterrupt as stop:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytorch_lightning as pl
@@ -13,6 +15,9 @@ from lightning_lossmeta.evaluators.session import prepared_data
 from lightning_lossmeta.losses import LossFunction, RegressionLoss
 from lightning_lossmeta.modules import SupervisedModule
 from lightning_lossmeta.task import Task
+
+#: What tasks are called that nobody named.
+_UNNAMED = ("task", "task0")
 
 
 def check_task(task: Task) -> int | None:
@@ -29,6 +34,11 @@ def check_task(task: Task) -> int | None:
         ValueError: If the network can't take the inputs, classes of data and model differ, or
             targets lie outside their range.
     """
+    with _named(task):
+        return _classes(task)
+
+
+def _classes(task: Task) -> int | None:
     module = task.fresh_module()
     pair = _first_pair(task)
     if pair is None or pair[1].dim() == 0:
@@ -72,6 +82,11 @@ def check_loss(loss: nn.Module, task: Task, name: str) -> None:
     Raises:
         ValueError: If the loss can't be for these targets and outputs; says why.
     """
+    with _named(task):
+        _check_kind(loss, task, name)
+
+
+def _check_kind(loss: nn.Module, task: Task, name: str) -> None:
     module, pair = task.fresh_module(), _first_pair(task)
     inner = getattr(loss, "loss", loss)
     own_step = type(module).training_step is SupervisedModule.training_step
@@ -98,6 +113,17 @@ def check_loss(loss: nn.Module, task: Task, name: str) -> None:
             f"{type(task.data).__name__}, {tuple(target.shape)} for {len(target)} samples, got "
             f"{tuple(outputs.shape)}. Give the network as many outputs as a target has numbers."
         )
+
+
+@contextmanager
+def _named(task: Task) -> Iterator[None]:
+    """Says of which task an error is, where there may be several."""
+    try:
+        yield
+    except ValueError as error:
+        if task.name in _UNNAMED:
+            raise
+        raise ValueError(f"{error} This is of the task '{task.name}'.") from error
 
 
 def _first_pair(task: Task) -> tuple[Tensor, Tensor] | None:

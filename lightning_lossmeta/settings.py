@@ -28,17 +28,22 @@ def plain(
         "evaluator": arguments(evaluator),
         "callbacks": [arguments(item) for item in callbacks if _bears(item)],
     }
+    described: dict[str, Any] = {}
     for task in tasks:
         session = {
             item.name: getattr(task.session, item.name)
             for item in fields(task.session)
             if item.name not in ("callbacks", "accelerator", "devices")
         }
-        found[task.name] = {
+        described[task.name] = {
             "session": session,
             "data": arguments(task.data),
             "module": str(task.fresh_module()),
         }
+    if len(tasks) == 1:
+        found |= described
+    else:  # their order says which is the main one, and gives seeds
+        found |= {"tasks": described, "order of tasks": [task.name for task in tasks]}
     return jsonable(found)  # type: ignore[no-any-return]
 
 

@@ -31,10 +31,15 @@ from lightning_lossmeta.losses import (
 def final_comparison(
     search: Search, artifact: Artifact, evaluator: Evaluator, settings: Comparison
 ) -> list[Row]:
-    """Compare the learned loss with the usual ones on the first task's test data."""
+    """Compare the learned loss with the usual ones on the test data of each task.
+
+    Returns:
+        One row a task and loss; the first is the learned one's on the main task.
+    """
     learned = artifact.build()
     losses = {"learned": learned, **usual_losses(learned)}
-    task = replace(search.tasks[0], seed=search.seed)
+    tasks = [replace(task, seed=search.seed) for task in search.tasks]
+    session = tasks[0].session
     console = Console()
     with console.status("comparing") as status:
 
@@ -42,11 +47,11 @@ def final_comparison(
             status.update(f"comparing: {stage}, {done} of {count} trainings")
 
         store = CellStore(search.directory / "cells")
-        rows = compare_losses(losses, task, evaluator, settings, progress, store)
+        rows = compare_losses(losses, tasks, evaluator, settings, progress, store)
     rows = with_p_values(rows, "learned", one_tailed=False)
-    score = f"test {task.session.monitor.removeprefix('val_').replace('_', ' ')}"
-    steps = settings.steps or task.session.steps
-    report = Report(rows, score, "learned", one_tailed=False, mode=task.session.mode)
+    score = f"test {session.monitor.removeprefix('val_').replace('_', ' ')}"
+    steps = settings.steps or session.steps
+    report = Report(rows, score, "learned", one_tailed=False, mode=session.mode)
     console.print(report.table(f"Test data, {steps} steps, each loss at its best learning rate"))
     report.write(search.directory)
     return rows

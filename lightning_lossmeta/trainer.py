@@ -95,6 +95,7 @@ class MetaLossTrainer(pl.Trainer):
         resume: str | None = None,
         seed: int | None = None,
         more_tasks: list[Task] | None = None,
+        task_name: str = "task0",
     ) -> SearchResult:
         """Search for a loss: many short fits, each with another loss, scored on validation data.
 
@@ -117,7 +118,9 @@ class MetaLossTrainer(pl.Trainer):
             run_dir: The run's folder, made by the search; ``runs/FAMILY-TIME`` by default.
             resume: The folder of a run to go on with.
             seed: What all random numbers derive from; by default that of ``seed_everything``, or 0.
-            more_tasks: Further tasks; a candidate's fitness is the mean over all.
+            more_tasks: Further tasks, each fitted as the arguments above say; a candidate's fitness
+                is the mean over all.
+            task_name: Of the main task, that of ``model`` and ``datamodule``.
 
         Returns:
             The best loss, where the run is, and the comparison. If no candidate could be trained,
@@ -143,7 +146,7 @@ class MetaLossTrainer(pl.Trainer):
             learning_rate_factor=learning_rate_factor,
             **self._hardware(),
         )
-        tasks = self._tasks(model, datamodule, session, more_tasks or [])
+        tasks = self._tasks(Task(model, datamodule, session, name=task_name), more_tasks or [])
         callbacks = self._meta_callbacks()
         _refuse_unrefined(evaluator, searcher)
         _refuse_unsupported(evaluator, family, tasks)
@@ -231,17 +234,14 @@ class MetaLossTrainer(pl.Trainer):
             "gradient_clip_algorithm": self.gradient_clip_algorithm,
         }
 
-    def _tasks(
-        self,
-        model: ModuleOrFactory,
-        data: pl.LightningDataModule,
-        session: Session,
-        more: list[Task],
-    ) -> list[Task]:
-        tasks = [Task(model, data, session, name="task0")]
+    def _tasks(self, main: Task, more: list[Task]) -> list[Task]:
+        tasks = [main]
         for number, task in enumerate(more, start=1):
             name = task.name if task.name != "task" else f"task{number}"
-            tasks.append(Task(task.module, task.data, session, name=name))
+            tasks.append(Task(task.module, task.data, main.session, name=name))
+        names = [task.name for task in tasks]
+        if len(set(names)) < len(names):
+            raise ValueError(f"Expected tasks of different names, got {names}.")
         return tasks
 
     def _meta_callbacks(self) -> list[MetaCallback]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from itertools import product
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -15,11 +17,13 @@ FORMATS = (".png", ".svg", ".pdf")
 
 # Okabe & Ito's palette, told apart by every kind of colour vision.
 BLUE, VERMILION = "#0072B2", "#D55E00"
-_COLOURS = (BLUE, VERMILION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-_GREY = "#606060"
+COLOURS = (BLUE, VERMILION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+GREY = "#606060"
 Dash = tuple[int, tuple[float, ...]]
 _DASHES: tuple[Dash, ...] = ((0, ()), (0, (6, 2)), (0, (5, 1, 1, 1)), (0, (2, 1)))
 _DOTS: Dash = (0, (1, 1))
+# Of a legend: letters an inch, however wide they are, and inches of three lines.
+_LETTERS, _LEGEND_HEIGHT = 7, 0.7
 
 
 class Line(NamedTuple):
@@ -37,9 +41,9 @@ def lines(names: list[str]) -> list[Line]:
     ['#0072B2', '#606060']
     """
     others = [name for name in names if not is_cross_entropy(name)]
-    styles = [Line(colour, dash) for dash, colour in product(_DASHES, _COLOURS)]
+    styles = [Line(colour, dash) for dash, colour in product(_DASHES, COLOURS)]
     found = {name: styles[index % len(styles)] for index, name in enumerate(others)}
-    return [found.get(name, Line(_GREY, _DOTS)) for name in names]
+    return [found.get(name, Line(GREY, _DOTS)) for name in names]
 
 
 def is_cross_entropy(name: str) -> bool:
@@ -80,11 +84,31 @@ def mark_untrained(axes: Axes, at: float) -> None:
     )
 
 
-def legend_below(figure: Figure, axes: Axes) -> None:
-    """One legend for all panels, under them."""
-    handles, labels = axes.get_legend_handles_labels()
-    columns = min(len(labels), 4)
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
+def legend_below(figure: Figure, *panels: Axes) -> None:
+    """One legend for all panels, under them, in as many columns as the page has room for.
+
+    Long names are folded, and the figure grows by what goes beyond three lines.
+    """
+    handles: dict[str, Artist] = {}
+    for axes in panels:
+        drawn, names = axes.get_legend_handles_labels()
+        handles |= dict(zip(names, drawn, strict=True))
+    longest = int(_LETTERS * figure.get_figwidth() - 5)
+    labels = [fill(name, longest) for name in handles]
+    for columns in range(min(len(labels), 4), 0, -1):
+        legend = figure.legend(
+            list(handles.values()),
+            labels,
+            loc="outside lower center",
+            ncols=columns,
+            frameon=False,
+        )
+        box = legend.get_window_extent()
+        if box.width <= figure.bbox.width or columns == 1:
+            break
+        legend.remove()
+    more = box.height / figure.dpi - _LEGEND_HEIGHT
+    figure.set_figheight(figure.get_figheight() + max(more, 0))
 
 
 def check_picture(name: str, path: str | os.PathLike[str]) -> Path:

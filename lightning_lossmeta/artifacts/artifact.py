@@ -181,7 +181,9 @@ def _family(content: Any) -> LossFamily:
         )
     cls = known[name]
     where = f"`settings` of family '{name}'"
-    settings = expect_keys(where, mapping["settings"], set(inspect.signature(cls).parameters))
+    later = cls.later_settings
+    needed = set(inspect.signature(cls).parameters) - later
+    settings = expect_keys(where, mapping["settings"], needed, later)
     try:
         return cls(**settings)
     except _MISUSE as error:

@@ -14,6 +14,7 @@ from lightning_lossmeta.callbacks.learning_rate import LearningRateFactor
 from lightning_lossmeta.callbacks.normalisation import LossNormalisation
 from lightning_lossmeta.callbacks.progress import SearchProgress
 from lightning_lossmeta.callbacks.rejection import Rejection
+from lightning_lossmeta.callbacks.training_time import TrainingTime
 
 __all__ = [
     "CandidateCurves",
@@ -31,4 +32,5 @@ __all__ = [
     "SearchHistory",
     "SearchProgress",
     "SymbolicArchive",
+    "TrainingTime",
 ]

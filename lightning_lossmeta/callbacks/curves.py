@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import shutil
 import statistics
+from collections import Counter
 from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from lightning_lossmeta.callbacks.base import MetaCallback, Search
+from lightning_lossmeta.callbacks.history import SearchHistory
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.losses import CrossEntropy
 
@@ -22,7 +25,9 @@ class CandidateCurves(MetaCallback):
     """One TensorBoard run a candidate, ``gen000/cand00``, the same tags in each; and ``search``.
 
     A candidate's run has its training loss, validation metrics and parameters; ``search`` has best
-    and mean fitness, step size, counts, and a picture of the best loss each generation.
+    and mean fitness, step size, counts, and a picture of the best loss each generation. Counts are
+    those of each status, ``candidates/STATUS``, and of the candidates that a filter judged,
+    ``filters/NAME``, from the first generation in which it did.
 
     Args:
         top_k: Write the best of a generation only; ``None`` for all. TensorBoard's page selects
@@ -48,6 +53,7 @@ class CandidateCurves(MetaCallback):
         self.every_n_generations = every_n_generations
         self.pictures = pictures
         self._search: SummaryWriter | None = None
+        self._filters: set[str] = set()
 
     def on_search_start(self, search: Search) -> None:
         """Open the ``search`` run; drop what a crash left of generations that are done again."""
@@ -57,6 +63,7 @@ class CandidateCurves(MetaCallback):
             if old.name[3:].isdigit() and int(old.name[3:]) >= done:
                 shutil.rmtree(old)
         self._search = SummaryWriter(str(folder / "search"), purge_step=done)
+        self._filters = _filters_of(search.directory / SearchHistory.file_name, done)
 
     def on_generation_end(
         self, search: Search, generation: int, evaluations: list[Evaluation]
@@ -88,6 +95,9 @@ class CandidateCurves(MetaCallback):
         for status in Status:
             count = sum(item.status is status for item in evaluations)
             figures[f"candidates/{status.value}"] = count
+        judged = Counter(item.filter for item in evaluations if item.filter)
+        self._filters |= set(judged)
+        figures |= {f"filters/{name}": judged[name] for name in self._filters}
         for tag, value in figures.items():
             if math.isfinite(value):
                 writer.add_scalar(tag, value, generation)
@@ -101,6 +111,16 @@ class CandidateCurves(MetaCallback):
             figure = loss_figure(losses, search.num_classes)
             writer.add_figure("best loss", figure, generation)
         writer.flush()
+
+
+def _filters_of(history: Path, generations: int) -> set[str]:
+    """Filters that judged candidates of a run before it was resumed."""
+    if not history.exists():
+        return set()
+    with history.open(newline="", encoding="utf-8") as file:
+        done = {str(number) for number in range(generations)}
+        rows = [row for row in csv.DictReader(file) if row.get("generation") in done]
+    return {name for row in rows if (name := row.get("filter"))}
 
 
 def _write_candidate(folder: Path, evaluation: Evaluation) -> None:

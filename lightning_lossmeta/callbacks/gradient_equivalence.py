@@ -14,7 +14,11 @@ from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.checks import check_at_least
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.losses.base import LossFunction
+from lightning_lossmeta.losses.timed import has_time, set_time
 from lightning_lossmeta.seeds import derived_seed
+
+#: When losses that change in the course of a training are compared.
+TIMES = (0.0, 0.5, 1.0)
 
 
 class GradientEquivalence(MetaCallback):
@@ -97,7 +101,10 @@ class GradientEquivalence(MetaCallback):
 
     def _signature(self, loss: LossFunction) -> tuple[str, ...]:
         pair = artificial_predictions(loss, self.samples, self._num_classes, self._seed)
-        norms = gradient_norms(loss, *pair).tolist()
+        norms: list[float] = []
+        for time in TIMES if has_time(loss) else TIMES[:1]:
+            set_time(loss, time)
+            norms += gradient_norms(loss, *pair).tolist()
         return tuple(f"{norm:.{self.digits - 1}e}" for norm in norms)
 
 

@@ -37,9 +37,10 @@ class SearchHistory(MetaCallback):
         rows: list[list[str]] = []
         if path.exists():
             with path.open(newline="", encoding="utf-8") as file:
-                stored = list(csv.reader(file))[1:]
+                header, *stored = list(csv.reader(file)) or [[]]
             done = search.searcher.generation
-            rows = [row for row in stored if _is_whole(row) and int(row[0]) < done]
+            whole = [row for row in stored if _is_whole(row, header) and int(row[0]) < done]
+            rows = [_by_columns(row, header) for row in whole]
         write_atomic(path, _csv([list(COLUMNS), *rows]))
 
     def on_generation_end(
@@ -66,8 +67,14 @@ class SearchHistory(MetaCallback):
             os.fsync(file.fileno())
 
 
-def _is_whole(row: list[str]) -> bool:
-    return len(row) == len(COLUMNS) and row[0].isdecimal()
+def _is_whole(row: list[str], header: list[str]) -> bool:
+    return len(row) == len(header) and row[0].isdecimal()
+
+
+def _by_columns(row: list[str], header: list[str]) -> list[str]:
+    """A row of a file whose columns may be those of an earlier release."""
+    values = dict(zip(header, row, strict=True))
+    return [values.get(column, "") for column in COLUMNS]
 
 
 def _csv(rows: list[list[str]]) -> str:

@@ -9,11 +9,15 @@ import pytorch_lightning as pl
 
 from lightning_lossmeta.artifacts import LearnedLoss
 from lightning_lossmeta.callbacks.learning_rate import LearningRateFactor
+from lightning_lossmeta.callbacks.training_time import TrainingTime
 from lightning_lossmeta.task import check_loss_fn
 
 
 class InjectLoss(LearningRateFactor):
     """Swaps the ``loss_fn`` of a LightningModule for a learned loss while it is fitted.
+
+    A loss that depends on the training's progress is told of it, as by
+    :class:`~lightning_lossmeta.callbacks.training_time.TrainingTime`.
 
     Args:
         path: The JSON file of a learned loss; read at once, so that a bad file fails early.
@@ -29,6 +33,7 @@ class InjectLoss(LearningRateFactor):
         super().__init__(learning_rate_factor)
         self.path = path
         self.loss = LearnedLoss(path)
+        self._time = TrainingTime()
         self._original: Any = None
         self._swapped = False
 
@@ -44,6 +49,17 @@ class InjectLoss(LearningRateFactor):
         self._original = pl_module.loss_fn
         self._swapped = True
         _put(pl_module, self.loss)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Scale the learning rates, and learn how long the fit is."""
+        super().on_train_start(trainer, pl_module)
+        self._time.on_train_start(trainer, pl_module)
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Tell the loss how far the fit has come."""
+        self._time.on_train_batch_start(trainer, pl_module, batch, batch_idx)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Give the module its own loss back."""

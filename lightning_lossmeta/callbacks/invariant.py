@@ -8,11 +8,14 @@ from lightning_lossmeta.callbacks.base import MetaCallback, Search
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.losses.base import LossFunction
+from lightning_lossmeta.losses.timed import set_time
 from lightning_lossmeta.theory import trainable
 
 
 class InvariantCheck(MetaCallback):
     """Rejects a candidate without training it if it pushes away from the target at h = 1/n.
+
+    Losses that change in the course of a training are judged in the middle of it.
 
     Args:
         test: ``"exact"``: the target's probability grows at the null epoch, gamma_T > gamma_N;
@@ -39,6 +42,7 @@ class InvariantCheck(MetaCallback):
 
     def screen(self, candidate: Candidate, loss: LossFunction) -> Evaluation | None:
         """Reject what does not train."""
+        set_time(loss, 0.5)
         if trainable(loss, self._num_classes, self.test):
             return None
         return Evaluation(

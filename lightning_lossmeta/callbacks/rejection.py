@@ -16,6 +16,7 @@ from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.losses.checks import check_interval
 from lightning_lossmeta.losses.regression import RegressionLoss
+from lightning_lossmeta.losses.timed import set_time
 from lightning_lossmeta.seeds import derived_seed
 
 #: Beside the purposes of a search's seed that the trainer has.
@@ -157,6 +158,8 @@ def improvement(
 ) -> float:
     """How much better predictions are after steps down the slope of a loss.
 
+    A timed loss is taken through all its times.
+
     Args:
         loss: Any loss.
         output: Predictions ``(B, n)``, or ``(B, 1)`` for losses of regression; left as they are.
@@ -175,7 +178,8 @@ def improvement(
     with torch.inference_mode(False), torch.enable_grad():
         moved, target = output.detach().clone().requires_grad_(), target.clone()
         optimizer = torch.optim.Adam([moved], lr=step_length)
-        for _ in range(steps):
+        for step in range(steps):
+            set_time(loss, step / steps)
             value = loss.per_sample(moved, target).sum()
             if not value.requires_grad:  # a constant
                 return 0.0

@@ -14,6 +14,7 @@ from lightning_lossmeta.modules import PopulationModule
 
 #: Names of what is logged.
 VALIDATION = "validation_accuracy"
+VALIDATION_ERROR = "validation_squared_error"
 CLEAN = "train_clean_accuracy"
 FLIPPED = "train_flipped_accuracy"
 CALIBRATION = "calibration_error"
@@ -21,17 +22,19 @@ BATCH = 2000
 
 
 class ComparisonScores(pl.Callback):
-    """Logs, at each validation of a classifier, figures that tell how a loss did.
+    """Logs, at each validation, figures that tell how a loss did.
 
-    - ``validation_accuracy``: on the validation split, whatever split scores the fit;
+    - ``validation_accuracy``, or for regression ``validation_squared_error``: on the validation
+      split, whatever split scores the fit;
     - ``calibration_error``: on the split that scores the fit, the expected calibration error over
       15 bins of the largest softmax probability (Guo et al. 2017);
     - ``train_clean_accuracy``: on the training samples whose label noise left alone;
     - ``train_flipped_accuracy``: how many of the flipped training labels the network repeats, that
       is, has learned by heart.
 
-    The last two need a data module whose ``splits.train`` knows its labels before noise. Modules
-    and batches of other forms than ``forward(inputs) -> (B, n)`` and pairs are left alone.
+    The last two need a data module whose ``splits.train`` knows its labels before noise; all but
+    the first are for classifiers. Modules and batches of other forms than ``forward(inputs) ->
+    (B, n)`` and pairs are left alone.
     """
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -42,6 +45,10 @@ class ComparisonScores(pl.Callback):
         if found is None:
             return
         logits, target = found
+        if target.is_floating_point():
+            error = (logits - target).square().mean(dim=(1, 2))
+            _log(pl_module, VALIDATION_ERROR, error)
+            return
         _log(pl_module, VALIDATION, _agreement(logits, target))
         scored = _outputs(pl_module, data.val_dataloader())
         if scored is not None:
@@ -65,7 +72,7 @@ def _batches(inputs: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
 
 @torch.no_grad()
 def _outputs(module: pl.LightningModule, batches: Iterable[Any]) -> tuple[Tensor, Tensor] | None:
-    """Outputs (C, N, n) of one or C networks and targets (N,); ``None`` for other forms."""
+    """Outputs (C, N, n) of one or C networks, targets (N,) or (N, n); ``None`` for other forms."""
     outputs, targets = [], []
     for batch in batches:
         pair = isinstance(batch, (tuple, list)) and len(batch) == 2
@@ -78,11 +85,16 @@ def _outputs(module: pl.LightningModule, batches: Iterable[Any]) -> tuple[Tensor
         if not isinstance(output, Tensor):
             return None
         output = output if isinstance(module, PopulationModule) else output.unsqueeze(0)
-        if output.dim() != 3 or target.dim() != 1 or target.is_floating_point():
+        numbers = target.is_floating_point() and target.shape == output.shape[1:]
+        if output.dim() != 3 or not (numbers or _class_indices(target)):
             return None
         outputs.append(output.float())
         targets.append(target)
     return (torch.cat(outputs, dim=1), torch.cat(targets)) if outputs else None
+
+
+def _class_indices(target: Tensor) -> bool:
+    return target.dim() == 1 and not target.is_floating_point()
 
 
 def _agreement(logits: Tensor, target: Tensor) -> Tensor:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from lightning_lossmeta.commands.compare_figures import draw_figures
 from lightning_lossmeta.commands.compare_request import Request, parse, reported
+from lightning_lossmeta.commands.compare_searches import with_search_seconds
 from lightning_lossmeta.commands.shell import console
 from lightning_lossmeta.comparison import (
     CellStore,
     Comparison,
     Report,
+    Row,
     compare_losses,
+    pooled,
     with_p_values,
 )
 from lightning_lossmeta.comparison.progress import ComparisonProgress
@@ -26,10 +29,7 @@ def _run(request: Request) -> None:
     tasks = [task for task, _ in request.tasks.values()]
     store = CellStore(directory / "cells")
     try:
-        with ComparisonProgress() as progress:
-            rows = compare_losses(
-                request.losses, tasks, request.evaluator, request.comparison, progress, store
-            )
+        rows = _compared(request, tasks, store)
     except (KeyboardInterrupt, SystemExit) as stop:
         raise KeyboardInterrupt(
             f"Interrupted; what was trained is kept. Go on with: lossmeta compare --config "
@@ -37,6 +37,12 @@ def _run(request: Request) -> None:
         ) from stop
     finally:
         request.evaluator.close()
+    if request.searches.methods:
+        each = directory / "each_search"
+        each.mkdir(exist_ok=True)
+        single = with_p_values(rows, request.baseline, mode=request.mode)
+        Report(single, request.score, request.baseline, mode=request.mode).write(each)
+    rows = pooled(rows, request.searches.names())
     rows = with_p_values(rows, request.baseline, mode=request.mode)
     report = Report(rows, request.score, request.baseline, mode=request.mode)
     out = console(width=150)
@@ -49,6 +55,29 @@ def _run(request: Request) -> None:
     files = [directory / f"comparison.{end}" for end in ("csv", "md", "tex", "json")]
     for path in [*files, *pictures]:
         out.print(str(path), highlight=False, soft_wrap=True)
+
+
+def _compared(request: Request, tasks: list[Task], store: CellStore) -> list[Row]:
+    """Learn what is to be learned, then compare; all at once where all tasks have equal losses."""
+    learned = request.searches.run(tasks) if request.searches.methods else {}
+    with ComparisonProgress() as progress:
+        if not learned:
+            return compare_losses(
+                request.losses, tasks, request.evaluator, request.comparison, progress, store
+            )
+        rows: list[Row] = []
+        for task in tasks:
+            own = learned[task.name]
+            losses = {**request.losses, **{k: item.artifact.build() for k, item in own.items()}}
+
+            def named(stage: str, done: int, count: int, name: str = task.name) -> None:
+                progress(f"{name}, {stage}", done, count)
+
+            found = compare_losses(
+                losses, task, request.evaluator, request.comparison, named, store, repeats=True
+            )
+            rows += with_search_seconds(found, own)
+        return rows
 
 
 def _chance(request: Request) -> float | None:

@@ -15,7 +15,10 @@ from torch import nn
 
 from lightning_lossmeta.artifacts import ArtifactError, find_loss, write_atomic
 from lightning_lossmeta.artifacts.zoo import UnknownLossError
+from lightning_lossmeta.checks import check_at_least
+from lightning_lossmeta.commands.compare_searches import Searches
 from lightning_lossmeta.commands.compare_tasks import Place, Sweep, make_tasks
+from lightning_lossmeta.commands.methods import make_method, read_method
 from lightning_lossmeta.comparison import (
     Comparison,
     Contender,
@@ -57,6 +60,10 @@ class Settings:
         baseline: The loss that the others are tested against; the first by default.
         tasks: By name what each task changes of ``model`` and ``data``, by dotted keys; without,
             there is one task.
+        methods: By name, ways of learning a loss (files as ``lossmeta search --config`` takes
+            them, or ``file`` and what is different by dotted keys): each learns losses on each
+            task, which are compared there with the others.
+        searches: How many losses each method learns on a task.
         sweep: Makes of each task one a value, and a figure over them.
         only: Of these tasks, the names of those to look at; all by default.
         comparison: Seeds, learning rates and budget.
@@ -77,6 +84,8 @@ class Settings:
     )
     baseline: str | None = None
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    methods: dict[str, str | dict[str, Any]] = field(default_factory=dict)
+    searches: int = 3
     sweep: Sweep | None = None
     only: list[str] = field(default_factory=list)
     comparison: Comparison = field(default_factory=Comparison)
@@ -99,6 +108,7 @@ class Request:
         losses: By name.
         baseline: One of them.
         tasks: By name, with the place of each.
+        searches: What is learned first.
         sweep: What the tasks were made by.
         comparison: Seeds, learning rates and budget.
         evaluator: Trains.
@@ -112,6 +122,7 @@ class Request:
     losses: dict[str, Contender]
     baseline: str
     tasks: dict[str, tuple[Task, Place]]
+    searches: Searches
     sweep: Sweep | None
     comparison: Comparison
     evaluator: Evaluator
@@ -165,7 +176,9 @@ def parse(argv: list[str], command: str, description: str | None) -> Request:
     made.tasks = plain(config).get("tasks", {})  # not made yet: a sweep may change them
     name = Path(str(config.config[0])).stem if config.config else command
     directory = Path(made.run_dir) if made.run_dir else new_directory(name)
-    request = _request(made, base, directory)
+    made.methods = plain(config).get("methods", {})
+    beside = Path(str(config.config[0])).parent if config.config else None
+    request = _request(made, base, directory, beside)
     for task, _ in request.tasks.values():
         check_task(task)
         for loss, contender in request.losses.items():
@@ -177,7 +190,9 @@ def parse(argv: list[str], command: str, description: str | None) -> Request:
     return request
 
 
-def _request(config: Namespace, base: dict[str, Any], directory: Path) -> Request:
+def _request(
+    config: Namespace, base: dict[str, Any], directory: Path, beside: Path | None
+) -> Request:
     losses = {name: _contender(item) for name, item in config.losses.items()}
     baseline = config.baseline or next(iter(losses), "")
     check_contenders(losses)
@@ -200,6 +215,7 @@ def _request(config: Namespace, base: dict[str, Any], directory: Path) -> Reques
         losses,
         baseline,
         {name: task for name, task in tasks.items() if not config.only or name in config.only},
+        _searches(config, directory, beside),
         config.sweep,
         config.comparison,
         config.evaluator or AutoEvaluator(),
@@ -209,6 +225,19 @@ def _request(config: Namespace, base: dict[str, Any], directory: Path) -> Reques
         f"test {config.monitor.removeprefix('val_').replace('_', ' ')}",
         config.mode,
     )
+
+
+def _searches(config: Namespace, directory: Path, beside: Path | None) -> Searches:
+    check_at_least(1, searches=config.searches)
+    methods = {name: read_method(given, beside) for name, given in config.methods.items()}
+    for settings in methods.values():
+        make_method(settings)  # errors before any training
+    if twins := set(methods) & set(config.losses):
+        raise ValueError(
+            f"Expected arguments `losses` and `methods` to have names of their own, got "
+            f"{sorted(twins)} in both."
+        )
+    return Searches(methods, config.searches, config.seed, directory)
 
 
 def _contender(given: Any) -> Contender:

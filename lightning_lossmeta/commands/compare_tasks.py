@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytorch_lightning as pl
-from jsonargparse import ArgumentParser
 
-from lightning_lossmeta.configuration import ConfiguredModule
+from lightning_lossmeta.configuration import ConfiguredModule, make_data, patched
 from lightning_lossmeta.task import Session, Task
 
 
@@ -86,46 +84,13 @@ def make_tasks(
                 full[sweep.key] = value
                 name = f"{group}, {sweep.label} {value:g}"
             config = patched(base, full)
-            data = _data(config["data"])
+            data = make_data(config["data"])
             own = session
             if epochs is not None:
                 own = replace(session, steps=epochs * _batches(data))
             task = Task(ConfiguredModule(config["model"]), data, own, seed, name)
             found[name] = (task, Place(group, value))
     return found
-
-
-def patched(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A nested dictionary with values put in at dotted keys.
-
-    Raises:
-        ValueError: If a key starts with no part of it, or leads through what is no dictionary.
-
-    >>> patched({"data": {"init_args": {"root": "a"}}}, {"data.init_args.root": "b"})
-    {'data': {'init_args': {'root': 'b'}}}
-    """
-    made = copy.deepcopy(dict(base))
-    for key, value in changes.items():
-        *path, last = key.split(".")
-        place: Any = made
-        for number, part in enumerate(path):
-            if number and isinstance(place, dict) and place.get(part) is None:
-                place[part] = {}
-            place = place.get(part) if isinstance(place, dict) else None
-        if not path or not isinstance(place, dict):
-            raise ValueError(
-                f"Expected the keys of a task to lead to a setting of {' or '.join(base)}, e.g. "
-                f"'data.init_args.noise', got '{key}'."
-            )
-        place[last] = copy.deepcopy(value)
-    return made
-
-
-def _data(config: dict[str, Any]) -> pl.LightningDataModule:
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(pl.LightningDataModule, "data")
-    made = parser.instantiate_classes(parser.parse_object({"data": config}))
-    return made.data  # type: ignore[no-any-return]
 
 
 def _batches(data: pl.LightningDataModule) -> int:

@@ -12,10 +12,12 @@ from lightning_lossmeta.analysis import LossSummary, summarise
 from lightning_lossmeta.artifacts import ReadyLoss
 from lightning_lossmeta.commands.shell import one_line, printable
 from lightning_lossmeta.losses.base import LossFunction
+from lightning_lossmeta.losses.timed import has_time
 
 _LOSSES_A_TABLE = 3
 _CLASS_COUNTS = (2, 10, 100, 1000)
 _PARAMETERS_SHOWN = 16
+_AT_START = "figures are for t = 0, the start of a training"
 
 
 def provenance(named: Mapping[str, ReadyLoss]) -> Table:
@@ -28,6 +30,7 @@ def provenance(named: Mapping[str, ReadyLoss]) -> Table:
         rows = {
             "formula": ready.formula,
             "parameters": parameters(ready),
+            "time": _AT_START if has_time(ready.loss) else "",
             "about": ready.about if ready.artifact is None else "",
             "source": ready.source if ready.artifact is None else "",
             "from": one_line(ready.artifact.provenance) if ready.artifact else "",

@@ -21,6 +21,10 @@ _METRICS = {
 }
 
 
+#: Processor seconds of the search that a loss came from.
+SEARCH_SECONDS = "search_seconds"
+
+
 @dataclass(frozen=True)
 class Column:
     """One column.
@@ -56,18 +60,28 @@ def columns(rows: Sequence[Row], score: str, baseline: str) -> list[Column]:
     found.append(Column(f"p against {baseline}", _p_value))
     if any(SECONDS in row.metrics for row in rows):
         found.append(Column("s a fit", lambda row: f"{np.mean(row.metrics[SECONDS]):.1f}"))
+    if any(SEARCH_SECONDS in row.metrics for row in rows):
+        found.append(Column("min a search", _search_minutes))
     return found
 
 
 def caption(rows: Sequence[Row], one_tailed: bool) -> str:
     """What a reader must know to read the table."""
     tails = "one-tailed, with Holm's correction" if one_tailed else "two-sided"
-    text = f"{len(rows[0].scores)} seeds; Welch's t-test, {tails}."
+    text = f"{_counts(rows)}; Welch's t-test, {tails}."
     if any(row.at_edge for row in rows):
         text += " * at the edge of the grid: a wider one may do better."
     if lost := sum(not math.isfinite(score) for row in rows for score in row.scores):
         text += f" {lost} trainings diverged and have no score."
     return text
+
+
+def _counts(rows: Sequence[Row]) -> str:
+    """How many trainings a row stands for."""
+    least, most = min(len(row.scores) for row in rows), max(len(row.scores) for row in rows)
+    if least == most:
+        return f"{least} seeds"
+    return f"{least} seeds, for learned losses {most // least} searches of {least} seeds"
 
 
 def spread(values: Sequence[float]) -> str:
@@ -84,6 +98,10 @@ def spread(values: Sequence[float]) -> str:
 
 def _factor(row: Row) -> str:
     return f"{row.factor:g}{' *' if row.at_edge else ''}"
+
+
+def _search_minutes(row: Row) -> str:
+    return f"{np.mean(row.metrics.get(SEARCH_SECONDS, (0.0,))) / 60:.1f}"
 
 
 def _p_value(row: Row) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lightning_lossmeta.callbacks.scores import VALIDATION, ComparisonScores
+from lightning_lossmeta.callbacks.scores import VALIDATION, VALIDATION_ERROR, ComparisonScores
 from lightning_lossmeta.checks import check_at_least
 from lightning_lossmeta.comparison.cells import Cell, CellStore, repeated, run_cells
 from lightning_lossmeta.comparison.contenders import Contender
@@ -70,6 +70,7 @@ def compare_losses(
     settings: Comparison,
     progress: Callable[[str, int, int], None] = lambda stage, done, count: None,
     store: CellStore | None = None,
+    repeats: bool = False,
 ) -> list[Row]:
     """Train every loss alike and score it on the test split.
 
@@ -83,6 +84,7 @@ def compare_losses(
         settings: Seeds, grid and budget.
         progress: Called with the stage, how many of its trainings are done, and of how many.
         store: Keeps each training's result and knows those of before.
+        repeats: Whether a loss may be there under two names, as searches may find it twice.
 
     Returns:
         One row a task and loss, in order.
@@ -91,7 +93,8 @@ def compare_losses(
         ValueError: If there is no loss or task, or one is there twice.
     """
     tasks = [tasks] if isinstance(tasks, Task) else list(tasks)
-    check_contenders(losses)
+    if not repeats:
+        check_contenders(losses)
     names = [task.name for task in tasks]
     if not names or len(set(names)) < len(names):
         raise ValueError(
@@ -231,12 +234,15 @@ def _metrics(results: Sequence[Evaluation], monitor: str) -> dict[str, tuple[flo
 
 
 def _at_best_validation(result: Evaluation, monitor: str) -> float:
-    """The test score where the validation accuracy is highest, the earliest of equal ones.
+    """The test score where the validation accuracy is highest, or the squared error least.
 
-    NaN where the curve has a single point, whose score is the one at the end.
+    The earliest of equal ones. NaN where the curve has a single point, whose score is the one at
+    the end.
     """
     scores = dict(result.curves.get(monitor, ()))
-    known = [(step, value) for step, value in result.curves.get(VALIDATION, ()) if step in scores]
+    sign = 1.0 if VALIDATION in result.curves else -1.0
+    curve = result.curves.get(VALIDATION) or result.curves.get(VALIDATION_ERROR, ())
+    known = [(step, sign * value) for step, value in curve if step in scores]
     if len(known) < 2:
         return math.nan
     return scores[max(known, key=lambda point: (point[1], -point[0]))[0]]

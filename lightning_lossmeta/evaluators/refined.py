@@ -23,6 +23,7 @@ from lightning_lossmeta.evaluators.unrolled import meta_loss
 from lightning_lossmeta.evaluators.unrolled_episodes import Episodes, task_rules, why_not_unrolled
 from lightning_lossmeta.evaluators.unrolled_higher import meta_loss_by_higher, why_not_higher
 from lightning_lossmeta.evaluators.unrolled_search import LocalSearch, MetaLoss
+from lightning_lossmeta.evaluators.unrolled_shared import step_together
 from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.families.normalised import NormalisedFamily
 from lightning_lossmeta.losses.base import LossFunction
@@ -192,8 +193,7 @@ class RefinedEvaluator(Evaluator):
                 if all(search.verdict is not None for search in searches):
                     break
                 episodes = [stream.next(number) for stream in streams]
-                for search in searches:
-                    search.step(episodes)
+                step_together(searches, episodes)
             seconds = time.perf_counter() - started
         shared = (seconds - sum(s.seconds for s in searches)) / max(1, len(searches))
         for search in searches:

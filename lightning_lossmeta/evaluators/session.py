@@ -16,10 +16,12 @@ from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
 from lightning_lossmeta.callbacks.learning_rate import LearningRateFactor
+from lightning_lossmeta.callbacks.training_time import TrainingTime
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Curve, Evaluation, Status
 from lightning_lossmeta.evaluators.limit import limit_samples
 from lightning_lossmeta.families.base import UnusableLossError
+from lightning_lossmeta.losses.timed import has_time
 from lightning_lossmeta.seeds import seed_all
 from lightning_lossmeta.task import Session, Task
 
@@ -45,6 +47,8 @@ def run_session(module: pl.LightningModule, task: Task, loader: Any = None) -> R
     callbacks = [recorder, *copy.deepcopy(session.callbacks)]
     if session.learning_rate_factor != 1.0:
         callbacks.append(LearningRateFactor(session.learning_rate_factor))
+    if has_time(module):
+        callbacks.append(TrainingTime())
     data: Any = prepared_data(task)
     if loader is not None:
         data.train_dataloader = lambda: loader

@@ -23,12 +23,14 @@ class Episode:
         rules: How each parameter is updated, by name; the others stay.
         batches: One a step.
         seed: Fixes what is random in the network, e.g. dropout.
+        time: Where in a training a loss that changes in its course is taken to be.
     """
 
     network: nn.Module
     rules: Mapping[str, UpdateRule]
     batches: Sequence[Batch]
     seed: int = 0
+    time: float = 0.0
 
 
 def trained(

@@ -18,7 +18,7 @@ from lightning_lossmeta.seeds import derived_seed, seed_all
 from lightning_lossmeta.task import Session, Task
 
 # Purposes of the numbers that are drawn, beside those of the inner fit with the same seed.
-_WEIGHTS, _BATCHES, _FORWARD = range(10, 13)
+_WEIGHTS, _BATCHES, _FORWARD, _TIME = *range(10, 13), 14
 
 #: What an episode does by itself, so that a module must not do it otherwise.
 _HOOKS = (
@@ -61,7 +61,13 @@ class Episodes:
         network.train()
         batches = [self._batch() for _ in range(self.base_steps)]
         seed = derived_seed(self.task.seed, _FORWARD, number)
-        return Episode(network.double() if self._double else network, self.rules, batches, seed)
+        network = network.double() if self._double else network
+        return Episode(network, self.rules, batches, seed, self._time(number))
+
+    def _time(self, number: int) -> float:
+        """Uniform in [0, 1): weights are always fresh, but every time must leave its mark."""
+        seed = derived_seed(self.task.seed, _TIME, number)
+        return float(torch.rand((), generator=torch.Generator().manual_seed(seed)))
 
     def _batch(self) -> Batch:
         """The next batch, moved and augmented as in a fit; epochs follow each other."""

@@ -44,6 +44,12 @@ class UnrolledSGD(UpdateRule):
     weight_decay: float = 0.0
     nesterov: bool = False
 
+    @property
+    def first_step(self) -> tuple[float, float]:
+        """Numbers s and a of a parameter's first step, p <- s p - a (its gradient)."""
+        length = self.lr * (1 + self.momentum if self.nesterov else 1)
+        return 1 - length * self.weight_decay, length
+
     def step(self, parameter: Tensor, gradient: Tensor, state: State) -> tuple[Tensor, State]:
         """One step."""
         if self.weight_decay:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache, cached_property
 
 import torch
 from torch import Tensor
@@ -13,10 +15,12 @@ from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Curve, Evaluation, Status
 from lightning_lossmeta.evaluators.session import failure
 from lightning_lossmeta.evaluators.unrolled import Episode, meta_gradient
+from lightning_lossmeta.evaluators.unrolled_optimizers import State, UnrolledAdam
 from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.losses import CrossEntropy, RegressionSquaredError
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.losses.regression import RegressionLoss
+from lightning_lossmeta.losses.timed import set_time
 
 MetaLoss = Callable[[Episode, LossFunction, Tensor, LossFunction], Tensor]
 
@@ -52,26 +56,71 @@ class LocalSearch:
         self.family = family
         self.verdict: Evaluation | None = None
         self.seconds = 0.0
-        self._meta_loss = meta_loss
+        self.meta_loss = meta_loss
+        self._taken: list[tuple[float, Tensor]] = []
         self._values: list[float] = []
+        self._adam = UnrolledAdam(meta_lr)
+        self._moments: State = ()
         try:
-            self._loss = family.build(candidate)
-            self._task_loss = task_loss or _usual_task_loss(self._loss)
-            self._theta = _perturbed(_theta(self._loss), noise, seed)
-            self._adam = torch.optim.Adam([self._theta], lr=meta_lr, foreach=False)
+            self.loss = family.build(candidate)
+            self.task_loss = task_loss or _usual_task_loss(isinstance(self.loss, RegressionLoss))
+            self.theta = _perturbed(theta_of(self.loss), noise, seed)
         except Exception as error:  # a candidate may be no loss at all
             self.verdict = failure(candidate, error)
 
+    @cached_property
+    def code(self) -> Hashable:
+        """Equal where losses differ in theta alone, so that they can be one ``vmap``."""
+        buffers = [name for name, _ in self.loss.named_buffers()]
+        own = None if buffers == ["theta"] and not list(self.loss.parameters()) else id(self)
+        return type(self.loss), self.candidate.structure, self.theta.shape, own
+
     def step(self, episodes: Sequence[Episode]) -> None:
         """One step down the mean meta-loss of some episodes, one a task."""
+        for episode in episodes:  # one by one, so that one graph is alive at a time
+            self.go_through(episode)
+        self.descend()
+
+    def go_through(self, episode: Episode) -> None:
+        """Take the meta-loss and its slope on one episode, by the back end."""
         if self.verdict is not None:
             return
+        with self.guarded():
+            device = episode.batches[0][0].device
+            seed_torch(episode.seed, device)
+            self.enter(episode)
+            theta = self.theta.to(theta_of(self.loss))  # its device; MPS has no float64
+            value = self.meta_loss(episode, self.loss, theta, self.task_loss)
+            self.take(float(value.detach()), meta_gradient(value, self.theta))
+
+    def enter(self, episode: Episode) -> None:
+        """Take both losses to the episode's device and time."""
+        device = episode.batches[0][0].device
+        set_time(self.loss, episode.time)
+        for loss in (self.loss, self.task_loss):
+            if any(buffer.device != device for buffer in loss.buffers()):
+                loss.to(device)
+
+    def take(self, value: float, slope: Tensor) -> None:
+        """Keep what came of one episode until :meth:`descend`."""
+        self._taken.append((value, slope))
+
+    def descend(self) -> None:
+        """Adam's step down the mean slope of what was taken."""
+        if self.verdict is None:
+            with self.guarded():
+                self._descend()
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Count the time, and make what is raised the candidate's verdict; it costs only itself."""
         started = time.perf_counter()
         try:
-            self._step(episodes)
-        except Exception as error:  # a loss may raise anything; it costs only itself
+            yield
+        except Exception as error:  # a loss may raise anything
             self.verdict = failure(self.candidate, error)
-        self.seconds += time.perf_counter() - started
+        finally:
+            self.seconds += time.perf_counter() - started
 
     def refined(self) -> Candidate:
         """The candidate with the theta that was found.
@@ -82,29 +131,24 @@ class LocalSearch:
         if self.verdict is not None:
             raise ValueError(f"Expected a search that went well, got: {self.verdict.message}")
         with torch.no_grad():
-            _theta(self._loss).copy_(self._theta)
-        return self.family.read(self._loss)
+            theta_of(self.loss).copy_(self.theta)
+        return self.family.read(self.loss)
 
     @property
     def curve(self) -> Curve:
         """The meta-loss before each step, from step 0."""
         return tuple(enumerate(self._values))
 
-    def _step(self, episodes: Sequence[Episode]) -> None:
-        mean, slope = 0.0, torch.zeros_like(self._theta)
-        for episode in episodes:  # one by one, so that one graph is alive at a time
-            device = episode.batches[0][0].device
-            _seed_torch(episode.seed, device)
-            for loss in (self._loss, self._task_loss):
-                loss.to(device)
-            theta = self._theta.to(_theta(self._loss))  # its device; MPS has no float64
-            value = self._meta_loss(episode, self._loss, theta, self._task_loss)
-            slope += meta_gradient(value, self._theta) / len(episodes)
-            mean += float(value.detach()) / len(episodes)
+    def _descend(self) -> None:
+        count = len(self._taken)
+        mean = sum(value / count for value, _ in self._taken)
+        slope = torch.stack([slope for _, slope in self._taken]).mean(dim=0)
+        self._taken = []
         self._values.append(mean)
         if math.isfinite(mean) and bool(slope.isfinite().all()):
-            self._theta.grad = slope
-            self._adam.step()
+            with torch.no_grad():
+                theta, self._moments = self._adam.step(self.theta, slope, self._moments)
+            self.theta = theta.requires_grad_()
             return
         self.verdict = Evaluation(
             self.candidate,
@@ -114,7 +158,12 @@ class LocalSearch:
         )
 
 
-def _theta(loss: LossFunction) -> Tensor:
+def theta_of(loss: LossFunction) -> Tensor:
+    """The buffer ``theta`` of a loss.
+
+    Raises:
+        TypeError: If it has none.
+    """
     theta = getattr(loss, "theta", None)
     if not isinstance(theta, Tensor):
         raise TypeError(
@@ -130,12 +179,13 @@ def _perturbed(theta: Tensor, noise: float, seed: int) -> Tensor:
     return (theta + noise * drawn.to(theta)).detach().requires_grad_()
 
 
-def _seed_torch(seed: int, device: torch.device) -> None:
+def seed_torch(seed: int, device: torch.device) -> None:
     """Set what a network draws from; ``torch.manual_seed`` takes a millisecond without a GPU."""
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.manual_seed(seed)
 
 
-def _usual_task_loss(loss: LossFunction) -> LossFunction:
-    return RegressionSquaredError() if isinstance(loss, RegressionLoss) else CrossEntropy()
+@cache
+def _usual_task_loss(regression: bool) -> LossFunction:
+    return RegressionSquaredError() if regression else CrossEntropy()

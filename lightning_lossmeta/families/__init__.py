@@ -4,12 +4,19 @@ from lightning_lossmeta.families.base import LossFamily, VectorSpace
 from lightning_lossmeta.families.expression import ExpressionFamily
 from lightning_lossmeta.families.expression_grammar import ExpressionSpace
 from lightning_lossmeta.families.expression_loss import ExpressionLoss, ExpressionRegressionLoss
+from lightning_lossmeta.families.expression_timed import (
+    TimedExpressionLoss,
+    TimedExpressionRegressionLoss,
+)
+from lightning_lossmeta.families.network import NetworkFamily, NetworkSpace
+from lightning_lossmeta.families.network_loss import NetworkLoss, NetworkRegressionLoss
 from lightning_lossmeta.families.normalised import (
     Normalisation,
     NormalisedFamily,
     NormalisedLoss,
 )
-from lightning_lossmeta.families.taylor import TaylorFamily, TaylorLoss
+from lightning_lossmeta.families.taylor import TaylorFamily
+from lightning_lossmeta.families.taylor_loss import TaylorLoss, TaylorRegressionLoss
 
 __all__ = [
     "ExpressionFamily",
@@ -17,10 +24,17 @@ __all__ = [
     "ExpressionRegressionLoss",
     "ExpressionSpace",
     "LossFamily",
+    "NetworkFamily",
+    "NetworkLoss",
+    "NetworkRegressionLoss",
+    "NetworkSpace",
     "Normalisation",
     "NormalisedFamily",
     "NormalisedLoss",
     "TaylorFamily",
     "TaylorLoss",
+    "TaylorRegressionLoss",
+    "TimedExpressionLoss",
+    "TimedExpressionRegressionLoss",
     "VectorSpace",
 ]

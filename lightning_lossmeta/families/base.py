@@ -39,10 +39,12 @@ class LossFamily(ABC):
         name: The family's name in an artefact; unique among the families.
         storable: Whether an artefact can hold it: ``type(family)(**family.settings()) == family``.
         space: What a searcher needs to know, e.g. a :class:`VectorSpace`.
+        later_settings: Settings that older artefacts lack; lacking means the default.
     """
 
     name: ClassVar[str]
     storable: ClassVar[bool] = True
+    later_settings: ClassVar[frozenset[str]] = frozenset()
     space: Any
 
     @abstractmethod

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.families.base import LossFamily, class_symbols
 from lightning_lossmeta.families.expression_formula import formula
-from lightning_lossmeta.families.expression_grammar import ExpressionSpace
+from lightning_lossmeta.families.expression_grammar import TIME, ExpressionSpace
 from lightning_lossmeta.families.expression_loss import (
     ExpressionLoss,
     ExpressionRegressionLoss,
@@ -15,11 +15,31 @@ from lightning_lossmeta.families.expression_loss import (
 )
 from lightning_lossmeta.families.expression_parser import parse_expression
 from lightning_lossmeta.families.expression_symbolic import symbolic
+from lightning_lossmeta.families.expression_timed import (
+    TimedExpressionLoss,
+    TimedExpressionRegressionLoss,
+)
 from lightning_lossmeta.losses.base import LossFunction
+from lightning_lossmeta.losses.timed import TimedLoss
 
 _KINDS: dict[str, type[WeightedExpression]] = {
     "classification": ExpressionLoss,
     "regression": ExpressionRegressionLoss,
+}
+_TIMED_KINDS: dict[str, type[WeightedExpression]] = {
+    "classification": TimedExpressionLoss,
+    "regression": TimedExpressionRegressionLoss,
+}
+_HAND_MADE = {
+    "classification": {
+        "cross_entropy": Candidate("mul(y, log(f))", (-1.0, 1.0, 1.0)),
+        "mse": Candidate("square(sub(f, y))", (1.0,) * 3),
+        "mae": Candidate("abs(sub(f, y))", (1.0,) * 3),
+    },
+    "regression": {
+        "squared error": Candidate("square(sub(f, y))", (1.0,) * 3),
+        "absolute error": Candidate("abs(sub(f, y))", (1.0,) * 3),
+    },
 }
 
 
@@ -37,11 +57,14 @@ class ExpressionFamily(LossFamily):
         max_height: Longest path from the root to a leaf, in edges.
         max_nodes: Operators and terminals.
         nonnegative: Whether the value goes through a softplus.
+        time: Whether expressions may also hold t, the share of the training's steps that are done;
+            those that do are built as a :class:`~lightning_lossmeta.losses.timed.TimedLoss`.
 
     Raises:
         ValueError: If an argument is out of its range.
 
-    Source: Raymond et al. (2024), sections 3.2 and 3.3; the height is that of their experiments.
+    Source: Raymond et al. (2024), sections 3.2 and 3.3; the height is that of their experiments,
+    the time their section 6.
 
     >>> family = ExpressionFamily()
     >>> family.formula(Candidate("square(sub(f, y))", (1.0, 0.9, 1.0)))
@@ -49,6 +72,7 @@ class ExpressionFamily(LossFamily):
     """
 
     name = "expression"
+    later_settings: ClassVar[frozenset[str]] = frozenset({"time"})
 
     def __init__(
         self,
@@ -56,6 +80,7 @@ class ExpressionFamily(LossFamily):
         max_height: int = 10,
         max_nodes: int = 200,
         nonnegative: bool = False,
+        time: bool = False,
     ) -> None:
         if not isinstance(task, str) or task not in _KINDS:
             raise ValueError(
@@ -67,17 +92,19 @@ class ExpressionFamily(LossFamily):
             )
         self.task = task
         self.nonnegative = nonnegative
-        self.space = ExpressionSpace(max_height, max_nodes)
+        self.space = ExpressionSpace(max_height, max_nodes, time)
 
     def build(self, candidate: Candidate) -> WeightedExpression:
         """The candidate's expression with its weights."""
-        parse_expression(candidate.structure, self.space)
-        return _KINDS[self.task](str(candidate.structure), candidate.theta, self.nonnegative)
+        tree = parse_expression(candidate.structure, self.space)
+        timed = any(node.name == TIME for node in tree)
+        kind = (_TIMED_KINDS if timed else _KINDS)[self.task]
+        return kind(str(candidate.structure), candidate.theta, self.nonnegative)
 
     def read(self, loss: LossFunction) -> Candidate:
         """Expression and weights."""
         kind = _KINDS[self.task]
-        if not isinstance(loss, kind):
+        if not isinstance(loss, kind) or (isinstance(loss, TimedLoss) and not self.space.time):
             raise ValueError(f"Expected an {kind.__name__}, got {type(loss).__name__}.")
         return Candidate(loss.structure, tuple(loss.theta.tolist()))
 
@@ -93,21 +120,42 @@ class ExpressionFamily(LossFamily):
         """The expression with weights as they are.
 
         Raises:
-            NotImplementedError: If it is for regression, or SymPy finds it constant.
+            NotImplementedError: If it is for regression, depends on the time, or SymPy finds it
+                constant.
         """
         if self.task != "classification":
             raise NotImplementedError("Losses for regression are not written class by class.")
         loss = self.build(candidate)
+        if isinstance(loss, TimedLoss):
+            raise NotImplementedError(
+                f"The loss '{candidate.structure}' depends on the training's progress t, which an "
+                "expression of one class can't know: load its file by "
+                "lightning_lossmeta.load_loss, and give it t by set_time or TrainingTime."
+            )
         found = symbolic(loss.names, candidate.theta, *class_symbols(), self.nonnegative)
         if found.is_number:
             raise NotImplementedError(f"The loss '{candidate.structure}' is constant.")
         return found
 
+    def hand_made(self) -> dict[str, Candidate]:
+        """Usual losses, as far as they fit the limits; none behind a softplus.
+
+        Values are averaged over the classes: cross-entropy is 1/n of the usual one.
+        """
+        if self.nonnegative:
+            return {}
+        return {
+            name: candidate
+            for name, candidate in _HAND_MADE[self.task].items()
+            if self.space.holds(parse_expression(candidate.structure))
+        }
+
     def settings(self) -> dict[str, Any]:
-        """Kind of task, limits and softplus."""
+        """Kind of task, limits, softplus and time."""
         return {
             "task": self.task,
             "max_height": self.space.max_height,
             "max_nodes": self.space.max_nodes,
             "nonnegative": self.nonnegative,
+            "time": self.space.time,
         }

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lightning_lossmeta.families.expression_grammar import CONSTANTS, EPSILON, fold
+from lightning_lossmeta.families.expression_grammar import CONSTANTS, EPSILON, TIME, fold
 
 _SUM, _PRODUCT, _ATOM = range(3)
 
@@ -53,7 +53,7 @@ def formula(structure: Sequence[str], theta: Sequence[float], prediction: str) -
     >>> formula(["square", "sub", "f", "y"], [1.0, 0.5, 2.0], "h")
     '(0.5 h - 2 y)^2'
     """
-    terminals = {"f": _Piece(1.0, prediction), "y": _Piece(1.0, "y")}
+    terminals = {"f": _Piece(1.0, prediction), "y": _Piece(1.0, "y"), TIME: _Piece(1.0, TIME)}
     terminals |= {name: _Piece(number) for name, number in CONSTANTS.items()}
 
     def value(name: str, arguments: list[_Piece]) -> _Piece:

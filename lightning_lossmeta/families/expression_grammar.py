@@ -70,11 +70,15 @@ OPERATORS = {
 }
 CONSTANTS = {"+1": 1.0, "-1": -1.0}
 VARIABLES = ("f", "y")
+
+#: The share of the training's steps that are done; only where a space has it.
+TIME = "t"
+
 ARITIES = {**{name: op.arity for name, op in OPERATORS.items()}, "f": 0, "y": 0, "+1": 0, "-1": 0}
 
 
-def _primitive_set() -> gp.PrimitiveSetTyped:
-    """The same for DEAP; all nodes are of one type, real numbers."""
+def _primitive_set(time: bool) -> gp.PrimitiveSetTyped:
+    """The same for DEAP, with t or without; all nodes are of one type, real numbers."""
     primitives = gp.PrimitiveSetTyped("loss", [], float)
     for name, operator in OPERATORS.items():
         primitives.addPrimitive(operator.function, [float] * operator.arity, float, name=name)
@@ -82,10 +86,13 @@ def _primitive_set() -> gp.PrimitiveSetTyped:
         primitives.addTerminal(None, float, name=variable)
     for name, value in CONSTANTS.items():
         primitives.addTerminal(value, float, name=name)
+    if time:
+        primitives.addTerminal(None, float, name=TIME)
     return primitives
 
 
-PRIMITIVES = _primitive_set()
+PRIMITIVES = _primitive_set(time=False)
+TIMED_PRIMITIVES = _primitive_set(time=True)
 
 
 @dataclass(frozen=True)
@@ -95,22 +102,34 @@ class ExpressionSpace:
     Args:
         max_height: Longest path from the root to a leaf, in edges.
         max_nodes: Operators and terminals.
+        time: Whether t is a terminal too; it need not occur.
 
     Raises:
-        ValueError: If a limit is out of its range.
+        ValueError: If an argument is out of its range.
     """
 
     max_height: int = MAX_HEIGHT
     max_nodes: int = MAX_NODES
+    time: bool = False
 
     def __post_init__(self) -> None:
         _check_between("max_height", self.max_height, 1, MAX_HEIGHT)
         _check_between("max_nodes", self.max_nodes, 3, MAX_NODES)
+        if not isinstance(self.time, bool):
+            raise ValueError(
+                f"Expected argument `time` to be True or False, got {self.time!r:.80}."
+            )
+
+    @property
+    def primitives(self) -> gp.PrimitiveSetTyped:
+        """Operators and terminals, for DEAP."""
+        return TIMED_PRIMITIVES if self.time else PRIMITIVES
 
     def holds(self, tree: gp.PrimitiveTree) -> bool:
         """Whether a tree is one of them."""
         small = tree.height <= self.max_height and len(tree) <= self.max_nodes
-        return small and has_both_variables(tree)
+        known = all(node.name in self.primitives.mapping for node in tree)
+        return small and known and has_both_variables(tree)
 
 
 def has_both_variables(tree: gp.PrimitiveTree) -> bool:
@@ -136,10 +155,14 @@ def fold(
     """
     stack: list[T] = []
     for index in range(len(names) - 1, -1, -1):
-        arguments = [stack.pop() for _ in range(ARITIES[names[index]])]
+        arguments = [stack.pop() for _ in range(_arity(names[index]))]
         found = value(names[index], arguments)
         stack.append(edge(index - 1, found) if index else found)
     return stack[0]
+
+
+def _arity(name: str) -> int:
+    return OPERATORS[name].arity if name in OPERATORS else 0
 
 
 def _check_between(name: str, value: int, low: int, high: int) -> None:

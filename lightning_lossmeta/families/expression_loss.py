@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor
 
-from lightning_lossmeta.families.expression_grammar import CONSTANTS, OPERATORS, fold
+from lightning_lossmeta.families.expression_grammar import (
+    CONSTANTS,
+    OPERATORS,
+    ExpressionSpace,
+    fold,
+)
 from lightning_lossmeta.families.expression_parser import parse_expression
 from lightning_lossmeta.losses.base import LossFunction, Reduction, soft_target
 from lightning_lossmeta.losses.regression import RegressionLoss
@@ -32,6 +38,7 @@ class WeightedExpression(LossFunction):
         ValueError: If ``structure`` is no expression in f and y, or the weights do not fit it.
     """
 
+    space: ClassVar[ExpressionSpace] = ExpressionSpace()
     theta: Tensor
 
     def __init__(
@@ -42,7 +49,7 @@ class WeightedExpression(LossFunction):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__(reduction)
-        tree = parse_expression(structure)
+        tree = parse_expression(structure, self.space)
         self.structure = str(tree)
         self.names = tuple(node.name for node in tree)
         self.nonnegative = nonnegative
@@ -59,7 +66,7 @@ class WeightedExpression(LossFunction):
     def expression(self, f: Tensor, y: Tensor) -> Tensor:
         """The expression, element by element, of two tensors of one shape and dtype."""
         weights = self.theta.to(f.dtype).unbind()
-        terminals = {"f": f, "y": y}
+        terminals = self.variables(f, y)
 
         def value(name: str, arguments: list[Tensor]) -> Tensor:
             if name in CONSTANTS:
@@ -68,6 +75,10 @@ class WeightedExpression(LossFunction):
 
         root = fold(self.names, value, lambda edge, below: weights[edge] * below)
         return F.softplus(root, threshold=_LINEAR) if self.nonnegative else root
+
+    def variables(self, f: Tensor, y: Tensor) -> dict[str, Tensor]:
+        """What the expression may hold beside constants, by name."""
+        return {"f": f, "y": y}
 
     def extra_repr(self) -> str:
         """The expression, for ``print``."""

@@ -10,7 +10,7 @@ from deap import gp
 from lightning_lossmeta.families.expression_grammar import (
     ARITIES,
     OPERATORS,
-    PRIMITIVES,
+    TIME,
     VARIABLES,
     ExpressionSpace,
     has_both_variables,
@@ -26,7 +26,8 @@ def parse_expression(text: object, space: ExpressionSpace | None = None) -> gp.P
 
     Args:
         text: E.g. ``"square(sub(f, y))"``, of the operators and terminals of the grammar.
-        space: How large it may be; the grammar's own limits by default.
+        space: How large it may be, and whether it may hold t; by default the grammar's own limits,
+            and t.
 
     Raises:
         ValueError: If it is no such expression, is too large, or lacks f or y.
@@ -44,7 +45,7 @@ def parse_expression(text: object, space: ExpressionSpace | None = None) -> gp.P
             f"Expected argument `structure` to have at most {MAX_CHARACTERS} characters, got "
             f"{len(text)}."
         )
-    parser = _Parser(space or ExpressionSpace())
+    parser = _Parser(space or ExpressionSpace(time=True))
     for match in _TOKEN.finditer(text.rstrip()):
         parser.take(match[1], match.start(1) + 1)
     return parser.tree()
@@ -55,6 +56,7 @@ class _Parser:
 
     def __init__(self, space: ExpressionSpace) -> None:
         self._space = space
+        self._known = space.primitives.mapping
         self._nodes: list[gp.Primitive | gp.Terminal] = []
         self._open: list[tuple[str, int]] = []  # operators and how many arguments were read
         self._take = self._argument
@@ -82,8 +84,8 @@ class _Parser:
         """An operator or a terminal."""
         if token == ")" and self._open and self._open[-1][1] == 0:
             raise ValueError(_arity(self._open[-1][0], "none", at))
-        if token not in ARITIES:
-            raise ValueError(_unknown(token, at))
+        if token not in self._known:
+            raise ValueError(_unknown(token, at, list(self._known)))
         if len(self._open) > self._space.max_height:
             raise ValueError(
                 "Expected argument `structure` to have a height of at most "
@@ -94,7 +96,7 @@ class _Parser:
                 "Expected argument `structure` to have at most "
                 f"{self._space.max_nodes} nodes, got more."
             )
-        self._nodes.append(PRIMITIVES.mapping[token])
+        self._nodes.append(self._known[token])
         if token in OPERATORS:
             self._take = self._bracket
         else:
@@ -148,8 +150,10 @@ def _arity(name: str, got: str, at: int) -> str:
     )
 
 
-def _unknown(token: str, at: int) -> str:
+def _unknown(token: str, at: int, known: list[str]) -> str:
     shown = token[:_SHOWN]
-    near = difflib.get_close_matches(shown.lower(), ARITIES, n=1)
+    near = difflib.get_close_matches(shown.lower(), known, n=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
-    return f"Expected one of {', '.join(ARITIES)} at character {at}, got {shown!r}.{hint}"
+    if token == TIME:
+        hint = " A loss of the training's progress t needs ExpressionFamily(time=True)."
+    return f"Expected one of {', '.join(known)} at character {at}, got {shown!r}.{hint}"

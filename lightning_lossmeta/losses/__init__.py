@@ -22,6 +22,7 @@ from lightning_lossmeta.losses.regression import (
 from lightning_lossmeta.losses.searched import AbsoluteCrossEntropy, Baikal
 from lightning_lossmeta.losses.sparse import FocalSparseLabelSmoothing, SparseLabelSmoothing
 from lightning_lossmeta.losses.symmetric import SymmetricCrossEntropy
+from lightning_lossmeta.losses.timed import TimedLoss, has_time, set_time
 
 __all__ = [
     "AbsoluteCrossEntropy",
@@ -50,7 +51,10 @@ __all__ = [
     "RegressionSquaredError",
     "SparseLabelSmoothing",
     "SymmetricCrossEntropy",
+    "TimedLoss",
     "TruncatedGeneralizedCrossEntropy",
     "functional",
+    "has_time",
+    "set_time",
     "soft_target",
 ]

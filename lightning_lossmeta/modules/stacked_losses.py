@@ -60,12 +60,25 @@ class StackedLosses(ExactBuffers):
         """
         if len(self.groups) == 1:
             return self._group(0, outputs, target, per_candidate)
-        parts = [
-            self._group(i, outputs[g], target[g] if per_candidate else target, per_candidate)
-            for i, g in enumerate(self.groups)
-        ]
+        rows = outputs.unbind()  # its gradient is one stack; that of indices, one sum a group
+        parts = []
+        for number, group in enumerate(self.groups):
+            if len(group) == 1:
+                index = int(group)
+                own = target[index] if per_candidate else target
+                parts.append(self._single(number, rows[index], own).reshape(1))
+            else:
+                chosen = torch.stack([rows[int(index)] for index in group])
+                own = target[group] if per_candidate else target
+                parts.append(self._group(number, chosen, own, per_candidate))
         order = torch.cat(self.groups).argsort().to(outputs.device)
         return torch.cat(parts)[order]
+
+    def _single(self, number: int, output: Tensor, target: Tensor) -> Tensor:
+        """The loss of a group of one, without ``vmap``, which would take longer than the loss."""
+        names = self._names[number]
+        own = {name: getattr(self, f"group{number}_{i}")[0] for i, name in enumerate(names)}
+        return functional_call(self._skeletons[number], own, (output, target))  # type: ignore[no-any-return]
 
     def _group(self, number: int, outputs: Tensor, target: Tensor, per_candidate: bool) -> Tensor:
         names = self._names[number]

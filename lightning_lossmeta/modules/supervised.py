@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
@@ -40,7 +41,7 @@ class SupervisedModule(LeanModule):
         self,
         network: nn.Module,
         loss_fn: nn.Module | None = None,
-        optimizer: OptimizerCallable = _SGD,
+        optimizer: OptimizerCallable | None = None,
         lr_scheduler: LRSchedulerCallable | None = None,
         lr_interval: Literal["step", "epoch"] = "step",
         metric: Metric | None = None,
@@ -49,7 +50,7 @@ class SupervisedModule(LeanModule):
         super().__init__()
         self.network = network
         self.loss_fn = CrossEntropy() if loss_fn is None else loss_fn
-        self.optimizer = optimizer
+        self.optimizer: Callable[..., torch.optim.Optimizer] = optimizer or _SGD
         self.lr_scheduler = lr_scheduler
         self.lr_interval = lr_interval
         self.metric_name = metric_name

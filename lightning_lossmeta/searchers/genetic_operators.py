@@ -53,7 +53,7 @@ def random_tree(space: ExpressionSpace, min_depth: int, max_depth: int) -> gp.Pr
     """
     low, high = (min(depth, space.max_height) for depth in (min_depth, max_depth))
     while True:
-        drawn = gp.PrimitiveTree(gp.genHalfAndHalf(PRIMITIVES, low, high))
+        drawn = gp.PrimitiveTree(gp.genHalfAndHalf(space.primitives, low, high))
         tree = corrected(drawn, space)
         if tree is not None:
             return tree
@@ -71,7 +71,7 @@ def crossed(
 def mutated(tree: gp.PrimitiveTree, space: ExpressionSpace) -> gp.PrimitiveTree | None:
     """A tree with a subtree replaced by a random one of depth 0 to 2; ``None`` if too large."""
     subtree = partial(gp.genHalfAndHalf, min_=0, max_=2)
-    (child,) = gp.mutUniform(gp.PrimitiveTree(tree), subtree, PRIMITIVES)
+    (child,) = gp.mutUniform(gp.PrimitiveTree(tree), subtree, space.primitives)
     return corrected(child, space)
 
 

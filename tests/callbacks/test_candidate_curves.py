@@ -1,10 +1,11 @@
 import math
+from dataclasses import replace
 
 import pytest
 from searches import evaluate, make_search, run_search
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from lightning_lossmeta.callbacks import CandidateCurves
+from lightning_lossmeta.callbacks import CandidateCurves, SearchHistory
 from lightning_lossmeta.evaluation import Status
 
 
@@ -72,6 +73,48 @@ def test_the_run_of_the_search(tmp_path):
         tag = f"candidates/{status.value}"
         assert _values(events, tag) == [(g, count) for g in range(3)]
     assert len(events.Scalars("spread")) == 3
+
+
+def _filtered(search, callbacks, generations):
+    """A search whose candidates were judged by these filters."""
+    for callback in callbacks:
+        callback.on_search_start(search)
+    for names in generations:
+        evaluations = evaluate(search.searcher.ask(), 0)
+        search.searcher.tell(evaluations)
+        named = [replace(item, filter=name) for item, name in zip(evaluations, names, strict=True)]
+        for callback in callbacks:
+            callback.on_generation_end(search, search.searcher.generation - 1, named)
+    for callback in callbacks:
+        callback.on_search_end(search)
+
+
+def test_how_many_candidates_each_filter_judged(tmp_path):
+    search = make_search(tmp_path)
+    generations = [["A", "", "", ""], ["", "", "", ""], ["B", "B", "A", "B"], ["B", "", "", ""]]
+    _filtered(search, [CandidateCurves(pictures=False)], generations)
+    events = _events(tmp_path / "tensorboard" / "search")
+    assert _values(events, "filters/A") == [(0, 1), (1, 0), (2, 1), (3, 0)]
+    assert _values(events, "filters/B") == [(2, 3), (3, 1)]
+
+
+def test_resumed_knows_the_filters_that_were_seen(tmp_path):
+    search = make_search(tmp_path)
+    _filtered(search, [CandidateCurves(pictures=False), SearchHistory()], [["A", "", "", ""]])
+    with (tmp_path / "history.csv").open("a") as file:
+        file.write("1,0,ok,B,0.5,0.1,,0.1 0.2,\n")  # of a generation that a crash cut
+    _filtered(search, [CandidateCurves(pictures=False), SearchHistory()], [[""] * 4])
+    events = _events(tmp_path / "tensorboard" / "search")
+    assert _values(events, "filters/A") == [(0, 1), (1, 0)]
+    assert "filters/B" not in events.Tags()["scalars"]
+
+
+def test_another_search_begins_without_filters(tmp_path):
+    callback = CandidateCurves(pictures=False)
+    _filtered(make_search(tmp_path / "one"), [callback], [["A", "", "", ""]])
+    _filtered(make_search(tmp_path / "two"), [callback], [[""] * 4])
+    tags = _events(tmp_path / "two" / "tensorboard" / "search").Tags()["scalars"]
+    assert not [tag for tag in tags if tag.startswith("filters/")]
 
 
 def test_only_the_best_of_every_nth_generation(tmp_path):

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from lightning_lossmeta.__main__ import main
-from lightning_lossmeta.commands.compare_tasks import Sweep, patched
+from lightning_lossmeta.commands.compare_tasks import Sweep
+from lightning_lossmeta.configuration import patched
 
 BASE = {
     "seed": 1,

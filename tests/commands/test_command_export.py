@@ -93,7 +93,7 @@ def test_the_zoo_shows_a_damaged_file_as_such(tmp_path, monkeypatch, capsys):
     assert "unreadable:" in shown
 
 
-@pytest.mark.parametrize("command", ["inspect", "export", "zoo"])
+@pytest.mark.parametrize("command", ["inspect", "export", "zoo", "curves"])
 def test_help_imports_nothing_heavy(command):
     script = (
         "import sys; from lightning_lossmeta.__main__ import main\n"

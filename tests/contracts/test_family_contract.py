@@ -21,6 +21,7 @@ from lightning_lossmeta.losses import CrossEntropy, LossFunction, MeanSquaredErr
 #: How families are made that need arguments.
 MADE = {
     "NormalisedFamily": lambda: {"family": TaylorFamily(start="mse"), "num_classes": 3},
+    "NetworkFamily": lambda: {"hidden": [3, 2]},
     "NamedLosses": lambda: {"losses": {"CE": CrossEntropy(), "MSE": MeanSquaredError()}},
 }
 FAMILIES = concrete_subclasses(LossFamily)
@@ -31,10 +32,10 @@ def family(request):
     return request.param(**MADE.get(request.param.__name__, dict)())
 
 
-def _candidate(family):
+def _candidate(family, seed=0):
     """A member in general position."""
     if isinstance(family.space, VectorSpace):
-        generator = torch.Generator().manual_seed(0)
+        generator = torch.Generator().manual_seed(seed)
         theta = torch.randn(family.space.dimension, generator=generator, dtype=torch.float64)
         return Candidate(None, tuple(theta.tolist()))
     if isinstance(family.space, ExpressionSpace):
@@ -130,7 +131,6 @@ def test_every_coefficient_moves_the_gradient(family):
     """An erratum of a published code: three of its coefficients stood where they had no effect."""
     if not isinstance(family.space, VectorSpace):
         pytest.skip("no vector space")
-    theta = _candidate(family).theta
     logits, target = _batch()
 
     def slope(values):
@@ -138,7 +138,14 @@ def test_every_coefficient_moves_the_gradient(family):
         loss = family.build(Candidate(None, tuple(values)))
         return torch.autograd.grad(loss.from_probabilities(h, target).sum(), h)[0]
 
-    base = slope(theta)
-    for index, name in enumerate(family.space.names):
-        changed = [value + 0.1 * (i == index) for i, value in enumerate(theta)]
-        assert (slope(changed) - base).abs().max() > 1e-5, name
+    still = set(family.space.names)
+    for seed in range(20):  # a unit of a network may be off in one member, not in all
+        theta = _candidate(family, seed).theta
+        base = slope(theta)
+        for index, name in enumerate(family.space.names):
+            changed = [value + 0.1 * (i == index) for i, value in enumerate(theta)]
+            if (slope(changed) - base).abs().max() > 1e-5:
+                still.discard(name)
+        if not still:
+            break
+    assert not still

@@ -9,7 +9,13 @@ from walking import concrete_subclasses
 
 from lightning_lossmeta.artifacts import Artifact, LearnedLoss
 from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.families import Normalisation, NormalisedLoss, TaylorFamily, TaylorLoss
+from lightning_lossmeta.families import (
+    NetworkSpace,
+    Normalisation,
+    NormalisedLoss,
+    TaylorFamily,
+    TaylorLoss,
+)
 from lightning_lossmeta.losses import CrossEntropy, LossFunction, RegressionLoss
 from lightning_lossmeta.modules import StackedLosses
 
@@ -32,7 +38,24 @@ MADE = {
         "loss": CrossEntropy(),
         "normalisation": Normalisation(2.0, -0.1, 1.0, CLASSES),
     },
+    "NetworkLoss": lambda folder: {
+        "theta": NetworkSpace.of((2, 5, 4, 1)).draw(1),
+        "hidden": [5, 4],
+    },
+    "NetworkRegressionLoss": lambda folder: {
+        "theta": NetworkSpace.of((2, 5, 4, 1)).draw(1),
+        "hidden": [5, 4],
+    },
     "TaylorLoss": lambda folder: {"theta": THETA},
+    "TaylorRegressionLoss": lambda folder: {"theta": THETA},
+    "TimedExpressionLoss": lambda folder: {
+        "structure": "aq(sub(f, y), add(f, t))",
+        "theta": [0.9, 0.8, 1.1, 2, 1, 0.5],
+    },
+    "TimedExpressionRegressionLoss": lambda folder: {
+        "structure": "add(mul(t, f), sub(f, y))",
+        "theta": [0.9, 1.1, 1, 1, 1, 0.7],
+    },
 }
 LOSSES = concrete_subclasses(LossFunction)
 

@@ -1,0 +1,185 @@
+"""What a search's time goes into: sessions, local searches, filters, and the whole.
+
+A method of ``configs/methods`` searches on scikit-learn's Diabetes for some generations; the time
+of the whole budget is extrapolated from the mean of a generation after the first. Sessions and
+local searches are told apart by timing the evaluator's two halves. Run it on an idle machine::
+
+    OMP_NUM_THREADS=1 python -m lightning_lossmeta.benchmarks.search_time --methods gp_lfl evomal
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.table import Table
+
+from lightning_lossmeta.benchmarks.record import save
+from lightning_lossmeta.callbacks import MetaCallback, Search
+from lightning_lossmeta.commands.methods import make_method, read_method
+from lightning_lossmeta.data import DiabetesDataModule
+from lightning_lossmeta.evaluation import Evaluation, Status
+from lightning_lossmeta.evaluators import Evaluator
+from lightning_lossmeta.losses import RegressionSquaredError
+from lightning_lossmeta.models import MLP
+from lightning_lossmeta.modules import SupervisedModule
+from lightning_lossmeta.trainer import MetaLossTrainer
+
+T = TypeVar("T")
+
+
+class Stopwatch(MetaCallback):
+    """Adds up the seconds of an evaluator's local searches and sessions, and what filters did."""
+
+    def __init__(self) -> None:
+        self.refining = self.training = 0.0
+        self.refined = self.trained = 0
+        self.filters: Counter[str] = Counter()
+        self.generations: list[float] = []
+        self._began = 0.0
+
+    def watch(self, evaluator: Evaluator) -> None:
+        """Time the methods of an evaluator, and of the one that scores for it."""
+        plain = evaluator.plain
+
+        def refine(candidates: Sequence[Any], *others: Any) -> Any:
+            if evaluator.refines:
+                self.refined += len(candidates)
+            found, seconds = _timed(lambda: type(evaluator).refine(evaluator, candidates, *others))
+            self.refining += seconds
+            return found
+
+        def evaluate(candidates: Sequence[Any], *others: Any) -> Any:
+            self.trained += len(candidates)
+            found, seconds = _timed(lambda: type(plain).evaluate(plain, candidates, *others))
+            self.training += seconds
+            return found
+
+        evaluator.refine = refine  # type: ignore[assignment,method-assign]
+        plain.evaluate = evaluate  # type: ignore[assignment,method-assign]
+
+    def on_generation_start(self, search: Search, generation: int) -> None:
+        """Start the clock."""
+        self._began = time.perf_counter()
+
+    def on_generation_end(
+        self, search: Search, generation: int, evaluations: list[Evaluation]
+    ) -> None:
+        """Stop it, and count."""
+        self.generations.append(time.perf_counter() - self._began)
+        self.filters.update(item.filter for item in evaluations if item.filter)
+        self.filters.update(
+            f"local search {item.status.value}"
+            for item in evaluations
+            if not item.filter and item.status is not Status.OK
+        )
+
+
+def _timed(work: Callable[[], T]) -> tuple[T, float]:
+    started = time.perf_counter()
+    return work(), time.perf_counter() - started
+
+
+def measure(method: str, hidden: list[int], generations: int, seed: int) -> dict[str, Any]:
+    """Search for some generations.
+
+    Args:
+        method: Name of a file in ``configs/methods``.
+        hidden: Units of the network's hidden layers.
+        generations: How many; the method's own count is the whole.
+        seed: Of the search.
+
+    Returns:
+        Seconds of a session, a local search and a generation, counts, and the whole in minutes.
+    """
+    settings = {"file": f"configs/methods/{method}.yaml", "family.init_args.task": "regression"}
+    made = make_method(read_method(settings))
+    watch = Stopwatch()
+    if made.evaluator is None:
+        raise ValueError(f"Expected the method {method} to name its evaluator.")
+    watch.watch(made.evaluator)
+    trainer = MetaLossTrainer(accelerator="cpu", logger=False, callbacks=[*made.callbacks, watch])
+    with tempfile.TemporaryDirectory() as folder:
+        trainer.search(
+            lambda: _module(hidden),
+            DiabetesDataModule(batch_size=64),
+            made.family,
+            made.searcher,
+            made.evaluator,
+            generations=generations,
+            steps=made.steps,
+            monitor="val_mse",
+            mode="min",
+            validations=made.validations,
+            run_dir=str(Path(folder) / "run"),
+            seed=seed,
+        )
+    later = watch.generations[1:] or watch.generations
+    mean = sum(later) / len(later)
+    whole = watch.generations[0] + mean * (made.generations - 1)
+    return {
+        "method": method,
+        "hidden": hidden,
+        "seed": seed,
+        "generations": generations,
+        "session_s": watch.training / max(1, watch.trained),
+        "local_search_s": watch.refining / watch.refined if watch.refined else None,
+        "generation_s": watch.generations,
+        "candidates": generations * getattr(made.searcher, "population", 1),
+        "refined": watch.refined,
+        "trained": watch.trained,
+        "filters": dict(watch.filters),
+        "whole_min": whole / 60,
+        "measured_in_full": generations >= made.generations,
+    }
+
+
+def _module(hidden: list[int]) -> SupervisedModule:
+    from functools import partial
+
+    import torch
+    from torchmetrics import MeanSquaredError
+
+    return SupervisedModule(
+        MLP(10, hidden, 1),
+        RegressionSquaredError(),
+        partial(torch.optim.SGD, lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4),
+        metric=MeanSquaredError(),
+        metric_name="mse",
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--methods", nargs="+", default=["ml3", "taylorglo", "gp_lfl", "evomal"])
+    parser.add_argument("--hidden", nargs="+", type=int, default=[1000, 1000])
+    parser.add_argument("--generations", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--name", default="search_time")
+    arguments = parser.parse_args()
+    found = [
+        measure(method, arguments.hidden, arguments.generations, arguments.seed)
+        for method in arguments.methods
+    ]
+    title = f"Diabetes, 10-{'-'.join(map(str, arguments.hidden))}-1"
+    table = Table("method", "session, s", "local search, s", "trained", "filters", "whole, min")
+    table.title = title
+    for item in found:
+        local = "" if item["local_search_s"] is None else f"{item['local_search_s']:.2f}"
+        filters = ", ".join(f"{name} {count}" for name, count in item["filters"].items())
+        trained = f"{item['trained']} of {item['candidates']}"
+        session = f"{item['session_s']:.2f}"
+        table.add_row(item["method"], session, local, trained, filters, f"{item['whole_min']:.1f}")
+    Console(width=140).print(table)
+    print(f"\n{save(arguments.name, {'rows': found})}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""The family of losses that are small neural networks (ML3, Bechtle et al.)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from lightning_lossmeta.candidate import Candidate
+from lightning_lossmeta.families.base import LossFamily, VectorSpace
+from lightning_lossmeta.families.network_loss import (
+    NetworkLoss,
+    NetworkRegressionLoss,
+    WeightedNetwork,
+    count_weights,
+    layers,
+    network_widths,
+    written,
+)
+from lightning_lossmeta.losses.base import LossFunction
+
+_KINDS: dict[str, type[WeightedNetwork]] = {
+    "classification": NetworkLoss,
+    "regression": NetworkRegressionLoss,
+}
+
+
+@dataclass(frozen=True)
+class NetworkSpace(VectorSpace):
+    """The weights and biases of networks of one shape.
+
+    Args:
+        names: One name a weight.
+        start: Where a search begins that has no random starts.
+        widths: Of all layers, inputs and output with them.
+    """
+
+    widths: tuple[int, ...]
+
+    @classmethod
+    def of(cls, widths: tuple[int, ...]) -> NetworkSpace:
+        """Of networks with these widths; a search begins with the draw of seed 0."""
+        names = tuple(f"theta{index}" for index in range(count_weights(widths)))
+        return cls(names, _drawn(widths, 0), widths)
+
+    def draw(self, seed: int) -> tuple[float, ...]:
+        """Weights and biases as ``nn.Linear`` initialises them, in float64.
+
+        Of a layer with m inputs, both are uniform on [-1/sqrt(m), 1/sqrt(m)].
+
+        Args:
+            seed: Of the draw; global random state is left alone.
+        """
+        return _drawn(self.widths, seed)
+
+
+class NetworkFamily(LossFamily):
+    """All feed-forward networks of one shape on (prediction, target): 2,751 weights for 2-50-50-1.
+
+    A candidate's theta are the weights and biases, layer by layer; it has no structure. Hidden
+    units are ReLU and the output goes through a softplus, so that losses are positive. That is as
+    in the paper's code, whose weights are drawn by Xavier's rule with biases, if any, of zero; here
+    they are drawn as ``nn.Linear`` does.
+
+    With thousands of weights it is for a local search: a
+    :class:`~lightning_lossmeta.searchers.GradientSearcher` with a
+    :class:`~lightning_lossmeta.evaluators.RefinedEvaluator`.
+
+    Args:
+        hidden: Units of each hidden layer.
+        task: ``"classification"``: the network sees a softmax probability and its entry of the
+            one-hot or soft target, and is averaged over the classes; ``"regression"``: it sees an
+            output and its target.
+
+    Raises:
+        ValueError: If an argument is out of its range, or there are more than 200,000 weights.
+
+    Source: Bechtle et al. (2021), "Meta learning via learned loss" (ML3); the shape is that of
+    their supervised experiments and of Raymond et al. (2024), who compare with it.
+
+    >>> family = NetworkFamily()
+    >>> family.formula(Candidate(None, family.space.start))
+    'mean_k[ network(h, y), 2-50-50-1 ]'
+    """
+
+    name = "network"
+
+    def __init__(
+        self,
+        hidden: Sequence[int] = (50, 50),
+        task: Literal["classification", "regression"] = "classification",
+    ) -> None:
+        widths = network_widths(hidden)
+        if not isinstance(task, str) or task not in _KINDS:
+            raise ValueError(
+                f"Expected argument `task` to be one of {list(_KINDS)}, got {task!r:.80}."
+            )
+        self.hidden = list(hidden)
+        self.task = task
+        self.space = NetworkSpace.of(widths)
+
+    def build(self, candidate: Candidate) -> WeightedNetwork:
+        """The network with the candidate's weights."""
+        if candidate.structure is not None:
+            raise ValueError(
+                "Expected `structure` of a network candidate to be None, got "
+                f"{candidate.structure!r}."
+            )
+        return _KINDS[self.task](candidate.theta, self.hidden)
+
+    def read(self, loss: LossFunction) -> Candidate:
+        """The weights of a network of this shape."""
+        kind = _KINDS[self.task]
+        if not isinstance(loss, kind):
+            raise ValueError(f"Expected a {kind.__name__}, got {type(loss).__name__}.")
+        return Candidate(None, tuple(loss.theta.tolist()))
+
+    def formula(self, candidate: Candidate) -> str:
+        """What the network sees, and its widths; the weights are left out."""
+        classes = self.task == "classification"
+        text = f"network({'h' if classes else 'f'}, y), {written(self.space.widths)}"
+        return f"mean_k[ {text} ]" if classes else f"mean[ {text} ]"
+
+    def settings(self) -> dict[str, Any]:
+        """Hidden layers and kind of task."""
+        return {"hidden": list(self.hidden), "task": self.task}
+
+
+def _drawn(widths: tuple[int, ...], seed: int) -> tuple[float, ...]:
+    generator = torch.Generator().manual_seed(seed)
+    theta = torch.empty(count_weights(widths), dtype=torch.float64)
+    for weight, bias in layers(theta, widths):
+        bound = 1 / math.sqrt(weight.shape[1])
+        nn.init.uniform_(weight, -bound, bound, generator)
+        nn.init.uniform_(bias, -bound, bound, generator)
+    return tuple(theta.tolist())

@@ -1,0 +1,195 @@
+"""Bivariate Taylor polynomials of prediction and label, in the conventions of both papers."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lightning_lossmeta.losses.base import LossFunction, Reduction, soft_target
+from lightning_lossmeta.losses.regression import RegressionLoss
+
+Term = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Convention:
+    """How a paper writes its polynomial.
+
+    Args:
+        sign: The factor in front of the whole sum.
+        factorials: Whether the term (i, j) is divided by i! j!.
+        label_centre: Where in theta the label's centre is, 0 or 1; the prediction's is the other.
+        mixed: The order of the terms with both variables, for the orders that the paper gives.
+    """
+
+    sign: float
+    factorials: bool
+    label_centre: int
+    mixed: tuple[Term, ...]
+
+    def terms(self, order: int) -> tuple[Term, ...]:
+        """Powers (of the prediction, of the label) in the order of theta[2:].
+
+        >>> CONVENTIONS["taylorglo"].terms(3)
+        ((1, 0), (2, 0), (3, 0), (1, 1), (2, 1), (1, 2))
+        """
+        pure = [(i, 0) for i in range(1, order + 1)]
+        given = [term for term in self.mixed if sum(term) <= order]
+        further = [
+            (total - j, j)
+            for total in range(2, order + 1)
+            for j in range(1, total)
+            if (total - j, j) not in given
+        ]
+        return (*pure, *given, *further)
+
+
+CONVENTIONS = {
+    "taylorglo": Convention(
+        sign=-1.0, factorials=False, label_centre=0, mixed=((1, 1), (2, 1), (1, 2))
+    ),
+    "robust": Convention(
+        sign=1.0,
+        factorials=True,
+        label_centre=1,
+        mixed=((1, 1), (1, 2), (2, 1), (3, 1), (1, 3), (2, 2)),
+    ),
+}
+
+
+class TaylorPolynomial(LossFunction):
+    """What Taylor losses of both kinds share.
+
+    With d = (prediction) - (its centre) and e = (label) - (its centre)::
+
+        P = sign * sum_ij theta_ij d^i e^j [/ (i! j!)],   i >= 1, i + j <= order
+
+    Args:
+        theta: The two centres, then one coefficient a term, in the convention's order.
+        order: Total degree, at least 1.
+        convention: ``"taylorglo"`` (Gonzalez & Miikkulainen) or ``"robust"`` (Gao et al., eq. 4).
+        reduction: As in :class:`~lightning_lossmeta.losses.base.LossFunction`.
+
+    Raises:
+        ValueError: If ``theta`` has the wrong length or is not finite, or ``order`` < 1.
+    """
+
+    theta: Tensor
+
+    def __init__(
+        self,
+        theta: Sequence[float],
+        order: int = 3,
+        convention: str = "taylorglo",
+        reduction: Reduction = "mean",
+    ) -> None:
+        super().__init__(reduction)
+        self.order = order
+        self.convention = convention
+        self.terms = taylor_terms(order, convention)
+        if len(theta) != len(self.terms) + 2:
+            raise ValueError(
+                f"Expected argument `theta` to have {len(self.terms) + 2} entries for order "
+                f"{order}, got {len(theta)}."
+            )
+        if not all(math.isfinite(value) for value in theta):
+            raise ValueError(f"Expected argument `theta` to be finite, got {list(theta)}.")
+        values = torch.tensor([float(value) for value in theta], dtype=torch.float64)
+        self.register_buffer("theta", values, persistent=False)
+
+    def polynomial(self, prediction: Tensor, label: Tensor) -> Tensor:
+        """The polynomial, element by element, of two tensors of one shape and dtype."""
+        style = CONVENTIONS[self.convention]
+        theta = self.theta.to(prediction.dtype)
+        d = prediction - theta[1 - style.label_centre]
+        e = label - theta[style.label_centre]
+        return style.sign * self._horner(theta, d, e)
+
+    def _horner(self, theta: Tensor, d: Tensor, e: Tensor) -> Tensor:
+        """Horner's rule in d, whose coefficients are Horner's rule in e."""
+        total = self._coefficient(self.order, theta, e)
+        for i in range(self.order - 1, 0, -1):
+            total = total * d + self._coefficient(i, theta, e)
+        return total * d
+
+    def _coefficient(self, i: int, theta: Tensor, e: Tensor) -> Tensor:
+        """What d^i is multiplied by."""
+        factorials = CONVENTIONS[self.convention].factorials
+        position = {term: index + 2 for index, term in enumerate(self.terms)}
+        weights = [
+            theta[position[i, j]] / (factorial((i, j)) if factorials else 1)
+            for j in range(self.order - i, -1, -1)
+        ]
+        return functools.reduce(lambda total, weight: total * e + weight, weights)
+
+    def extra_repr(self) -> str:
+        """Order and convention for ``print``."""
+        return f"order={self.order}, convention={self.convention!r}"
+
+
+class TaylorLoss(TaylorPolynomial):
+    """A polynomial P of the softmax probability h and the label y, averaged over the classes.
+
+    With d = h - (prediction centre) and e = y - (label centre)::
+
+        L = mean_k P(d, e)
+
+    The arguments are those of :class:`TaylorPolynomial`.
+
+    >>> mse = TaylorLoss([0, 0, 0, -1, 0, 2, 0, 0])  # equal to MSE but for a constant
+    >>> mse(torch.zeros(1, 2), torch.tensor([0]))
+    tensor(-0.2500)
+    """
+
+    def per_sample(self, output: Tensor, target: Tensor) -> Tensor:
+        """Loss of each sample, (B, n, ...) -> (B, ...)."""
+        return self.from_probabilities(output.softmax(dim=1), target)
+
+    def from_probabilities(self, h: Tensor, target: Tensor) -> Tensor:
+        """The polynomial itself, of any h (B, n, ...)."""
+        return self.polynomial(h, soft_target(h, target)).mean(dim=1)
+
+
+class TaylorRegressionLoss(TaylorPolynomial, RegressionLoss):
+    """A polynomial P of the output f and the target y, averaged over a sample's entries.
+
+    With d = f - (prediction centre) and e = y - (label centre)::
+
+        L = mean P(d, e)
+
+    The arguments are those of :class:`TaylorPolynomial`.
+
+    >>> squared = TaylorRegressionLoss([0, 0, 0, -1, 0, 2, 0, 0])  # (f - y)^2 - y^2
+    >>> squared(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 4.0]))
+    tensor(-6.5000)
+    """
+
+    def values(self, output: Tensor, target: Tensor) -> Tensor:
+        """The polynomial, entry by entry."""
+        return self.polynomial(output, target)
+
+
+def taylor_terms(order: int, convention: str) -> tuple[Term, ...]:
+    """Powers (of the prediction, of the label) in the order of theta[2:].
+
+    Raises:
+        ValueError: If the order is not from 1 to 20, or the convention is unknown.
+    """
+    if not isinstance(convention, str) or convention not in CONVENTIONS:
+        raise ValueError(
+            f"Expected argument `convention` to be one of {sorted(CONVENTIONS)}, "
+            f"got {convention!r}."
+        )
+    if isinstance(order, bool) or not isinstance(order, int) or not 1 <= order <= 20:
+        raise ValueError(f"Expected argument `order` to be an integer from 1 to 20, got {order!r}.")
+    return CONVENTIONS[convention].terms(order)
+
+
+def factorial(term: Term) -> int:
+    """The product i! j! of a term (i, j)."""
+    return math.factorial(term[0]) * math.factorial(term[1])

@@ -1,0 +1,113 @@
+"""Nothing but local search: gradient descent on theta, a stretch a generation."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from lightning_lossmeta.candidate import Candidate
+from lightning_lossmeta.checks import check_at_least
+from lightning_lossmeta.evaluation import Evaluation
+from lightning_lossmeta.families.base import VectorSpace
+from lightning_lossmeta.losses.checks import check_interval
+from lightning_lossmeta.searchers.base import Searcher
+
+Theta = tuple[float, ...]
+
+
+class GradientSearcher(Searcher):
+    """Asks again for what a local search made of its candidates, so that theta descends on and on.
+
+    For evaluators that refine: each generation is a stretch of their ``meta_steps`` steps, with a
+    fresh optimiser, noise on theta (if they add any) and the task's episodes from the first. The
+    candidates are independent descents from random starts. One that has no finite fitness
+    (rejected, diverged, failed) begins anew from another start. A generation that comes back as it
+    was asked ends the search: then nothing refines.
+
+    Starts are ``space.draw(seed)`` where the space has it, e.g. weights of a network, else the
+    space's start with normal noise.
+
+    Args:
+        population: Descents side by side.
+        sigma: Standard deviation of the noise on a space's start.
+
+    Raises:
+        ValueError: If ``population`` is below 1 or ``sigma`` is negative.
+
+    Source: Bechtle et al. (2021), "Meta learning via learned loss" (ML3), with a population of 1.
+    """
+
+    refines: ClassVar[bool] = True
+
+    def __init__(self, population: int = 1, sigma: float = 0.1) -> None:
+        super().__init__()
+        check_at_least(1, population=population)
+        self.population = population
+        self.sigma = check_interval("sigma", sigma, 0, math.inf, "[)")
+        self._next: list[Theta] = []
+        self._digest = ""
+        self._unmoved = False
+
+    def _start(self, space: Any, seed: int) -> None:
+        if not isinstance(space, VectorSpace):
+            raise TypeError(
+                "Expected a family whose space is a VectorSpace for gradient descent, got "
+                f"{type(space).__name__}."
+            )
+        self._space = space
+        self._generator = np.random.default_rng(seed)
+        self._digest, self._unmoved = "", False
+        self._next = [self._drawn() for _ in range(self.population)]
+
+    def _ask(self) -> list[Candidate]:
+        return [Candidate(None, theta) for theta in self._next]
+
+    def _tell(self, evaluations: list[Evaluation]) -> None:
+        asked = self._next
+        self._next = [
+            item.candidate.theta if _went_well(item) else self._drawn() for item in evaluations
+        ]
+        self._unmoved = self._next == asked
+
+    def _drawn(self) -> Theta:
+        """Another start."""
+        draw: Callable[[int], Theta] | None = getattr(self._space, "draw", None)
+        if draw is not None:
+            theta = draw(int(self._generator.integers(2**63)))
+        else:
+            noise = self._generator.standard_normal(self._space.dimension)
+            theta = tuple((np.asarray(self._space.start) + self.sigma * noise).tolist())
+        self._digest = hashlib.sha256(f"{self._digest} {theta}".encode()).hexdigest()
+        return theta
+
+    @property
+    def finished(self) -> str | None:
+        """That no theta was moved, where that is so."""
+        return "nothing was refined; take a RefinedEvaluator" if self._unmoved else None
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was told so far, and a digest of the starts, which a refined theta does not show."""
+        return {**super().state_dict(), "starts": self._digest}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Replay what was told.
+
+        Raises:
+            RuntimeError: If the search was not started, or told something since.
+            ValueError: If the state is none, or the starts that this searcher draws are not those
+                of the state.
+        """
+        super().load_state_dict(state)
+        if state.get("starts") != self._digest:
+            raise ValueError(
+                "Expected the starts of the stored generations to be what this searcher draws; "
+                "seed, settings or library versions differ from those of the stored search."
+            )
+
+
+def _went_well(item: Evaluation) -> bool:
+    return item.trained and math.isfinite(item.fitness)
