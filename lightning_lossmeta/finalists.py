@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from lightning_lossmeta.callbacks.base import Search
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.checks import check_at_least
-from lightning_lossmeta.evaluation import Evaluation
+from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.evaluators.base import Evaluator
 from lightning_lossmeta.seeds import derived_seed
 
@@ -62,7 +62,11 @@ def choose_finalist(search: Search, evaluator: Evaluator, settings: Finalists) -
 
 
 def _leaders(search: Search, count: int) -> list[Candidate]:
-    """The candidates with the best fitness of all generations, each once."""
-    told = [item for generation in search.searcher.told for item in generation if item.trained]
+    """The candidates with the best fitness of all generations, each once.
+
+    What was cached is another writing of one that was trained.
+    """
+    told = [item for generation in search.searcher.told for item in generation]
+    told = [item for item in told if item.status is Status.OK]
     told.sort(key=lambda item: -item.fitness)
     return list(dict.fromkeys(item.candidate for item in told))[:count]

@@ -24,6 +24,9 @@ _MARKERS = "osD^vPX*<>hd"
 # Most lines, and letters of a name, for labels at the ends.
 _DIRECT, _LONGEST = 8, 32
 _COLUMNS = 3
+
+#: A setting whose largest value is this many times its least is drawn on a logarithmic axis.
+_WIDE = 100.0
 _FONT = 9
 
 
@@ -34,6 +37,7 @@ def sweep_figure(
     y_label: str,
     title: str | None = None,
     chance: float | Mapping[str, float] | None = None,
+    log: bool = False,
 ) -> Figure:
     """Mean score of each loss with a band of one standard deviation, against a swept setting.
 
@@ -49,6 +53,7 @@ def sweep_figure(
         y_label: Of the score.
         title: Of the figure.
         chance: Score of guessing, drawn as a line; the same for all tasks, or by task.
+        log: Whether scores are on a logarithmic axis.
 
     Raises:
         ValueError: If there is no curve, its shape is another, or ``x`` does not rise.
@@ -76,6 +81,8 @@ def sweep_figure(
             _draw(axes, values, table, name, styles[name])
         tidy(axes, task, x_label)
         _ticks(axes, values)
+        if log:
+            axes.set_yscale("log")
         level = chance.get(task) if isinstance(chance, Mapping) else chance
         if level is not None:
             _mark_chance(axes, level)
@@ -139,7 +146,15 @@ def _draw(axes: Axes, x: Array, table: Array, name: str, style: Style) -> None:
 
 
 def _ticks(axes: Axes, x: Array) -> None:
-    """At the values themselves, where they leave room for their numbers."""
+    """At the values themselves, where they leave room for their numbers.
+
+    Values that are spread as learning rates are get a logarithmic axis.
+    """
+    if x[0] > 0 and x[-1] >= _WIDE * x[0]:
+        axes.set_xscale("log")
+        axes.set_xticks(x, [f"{value:g}" for value in x])
+        axes.minorticks_off()
+        return
     span = x[-1] - x[0]
     axes.set_xlim(x[0] - 0.03 * span, x[-1] + 0.03 * span)
     if np.diff(x).min() > span / 12:

@@ -14,11 +14,14 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from rich.console import Console
 from rich.table import Table
+from torchmetrics import MeanSquaredError
 
 from lightning_lossmeta.benchmarks.record import save
 from lightning_lossmeta.callbacks import MetaCallback, Search
@@ -75,7 +78,7 @@ class Stopwatch(MetaCallback):
         self.generations.append(time.perf_counter() - self._began)
         self.filters.update(item.filter for item in evaluations if item.filter)
         self.filters.update(
-            f"local search {item.status.value}"
+            item.status.value
             for item in evaluations
             if not item.filter and item.status is not Status.OK
         )
@@ -107,7 +110,7 @@ def measure(method: str, hidden: list[int], generations: int, seed: int) -> dict
     trainer = MetaLossTrainer(accelerator="cpu", logger=False, callbacks=[*made.callbacks, watch])
     with tempfile.TemporaryDirectory() as folder:
         trainer.search(
-            lambda: _module(hidden),
+            lambda: diabetes_module(hidden),
             DiabetesDataModule(batch_size=64),
             made.family,
             made.searcher,
@@ -140,12 +143,8 @@ def measure(method: str, hidden: list[int], generations: int, seed: int) -> dict
     }
 
 
-def _module(hidden: list[int]) -> SupervisedModule:
-    from functools import partial
-
-    import torch
-    from torchmetrics import MeanSquaredError
-
+def diabetes_module(hidden: list[int]) -> SupervisedModule:
+    """The module of ``configs/tasks/diabetes.yaml``, with hidden layers of other widths."""
     return SupervisedModule(
         MLP(10, hidden, 1),
         RegressionSquaredError(),

@@ -31,9 +31,10 @@ class GradientEquivalence(MetaCallback):
     round to one number of ``digits`` significant digits. Predictions are those of
     :class:`~lightning_lossmeta.callbacks.Rejection`. Norms that are not finite are equal to none.
 
-    Norms do not tell a loss from its negative: give a filter before this one that rejects losses
-    which lead away from the target, e.g. ``Rejection``. Where there is a local search, candidates
-    are compared after it, and keep the weights that it found.
+    With several tasks, predictions have as many classes as the first one's. Norms do not tell a
+    loss from its negative: give a filter before this one that rejects losses which lead away from
+    the target, e.g. ``Rejection``. Where there is a local search, candidates are compared after it,
+    and keep the weights that it found.
 
     What was scored is known from what the searcher was told, so that a resumed search goes on as if
     it had not stopped.

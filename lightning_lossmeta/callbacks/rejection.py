@@ -51,7 +51,7 @@ class Rejection(MetaCallback):
         stage: ``"asked"``, ``"refined"`` or ``"both"``; without a local search they are the same.
 
     Attributes:
-        counts: How many candidates of this run were ``passed`` and ``rejected``.
+        counts: How many verdicts of this run were ``passed`` and ``rejected``.
 
     Raises:
         ValueError: If an argument is out of its range.

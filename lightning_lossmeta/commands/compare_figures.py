@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from lightning_lossmeta.comparison.statistics import cliques, critical_differenc
 #: The critical-difference diagram needs ranks on more than one task. The values of a sweep are no
 #: independent tasks: a test over them would find differences too easily.
 FEWEST_TASKS = 2
+
+#: Errors that are this many times others are drawn on a logarithmic axis.
+FAR_APART = 30.0
 
 
 def draw_figures(
@@ -61,9 +65,17 @@ def draw_figures(
             sweep.label,
             report.score,
             chance=chance,
+            log=_far_apart(report),
         )
         files.append(save_figure(figure, directory / "sweep.png"))
     return files
+
+
+def _far_apart(report: Report) -> bool:
+    """Whether there are errors of which some have all but diverged."""
+    scores = [score for row in report.rows for score in row.scores if math.isfinite(score)]
+    wide = bool(scores) and min(scores) > 0 and max(scores) > FAR_APART * min(scores)
+    return report.mode == "min" and wide
 
 
 def _friedman(report: Report) -> float:

@@ -60,9 +60,9 @@ class Settings:
         baseline: The loss that the others are tested against; the first by default.
         tasks: By name what each task changes of ``model`` and ``data``, by dotted keys; without,
             there is one task.
-        methods: By name, ways of learning a loss (files as ``lossmeta search --config`` takes
-            them, or ``file`` and what is different by dotted keys): each learns losses on each
-            task, which are compared there with the others.
+        methods: By name, ways of learning a loss (files as those of ``configs/methods``, or
+            ``file`` and what is different by dotted keys): each learns losses on each task, which
+            are compared there with the others.
         searches: How many losses each method learns on a task.
         sweep: Makes of each task one a value, and a figure over them.
         only: Of these tasks, the names of those to look at; all by default.
@@ -179,6 +179,8 @@ def parse(argv: list[str], command: str, description: str | None) -> Request:
     made.methods = plain(config).get("methods", {})
     beside = Path(str(config.config[0])).parent if config.config else None
     request = _request(made, base, directory, beside)
+    if command != "compare" and request.searches.methods:
+        raise ValueError(f"Expected no `methods` for {command}: give it files of learned losses.")
     for task, _ in request.tasks.values():
         check_task(task)
         for loss, contender in request.losses.items():
@@ -232,12 +234,14 @@ def _searches(config: Namespace, directory: Path, beside: Path | None) -> Search
     methods = {name: read_method(given, beside) for name, given in config.methods.items()}
     for settings in methods.values():
         make_method(settings)  # errors before any training
-    if twins := set(methods) & set(config.losses):
+    made = Searches(methods, config.searches, config.seed, directory)
+    names = {*methods, *(name for losses in made.names().values() for name in losses)}
+    if twins := names & set(config.losses):
         raise ValueError(
             f"Expected arguments `losses` and `methods` to have names of their own, got "
             f"{sorted(twins)} in both."
         )
-    return Searches(methods, config.searches, config.seed, directory)
+    return made
 
 
 def _contender(given: Any) -> Contender:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,13 +14,14 @@ from rich.console import Console
 from lightning_lossmeta.artifacts import Artifact
 from lightning_lossmeta.callbacks import CandidateCurves, SearchHistory
 from lightning_lossmeta.commands.methods import Method, make_method
-from lightning_lossmeta.comparison.columns import SEARCH_SECONDS
+from lightning_lossmeta.comparison.cells import describe_task
+from lightning_lossmeta.comparison.columns import NOT_LEARNED, SEARCH_SECONDS
 from lightning_lossmeta.comparison.rows import Row
 from lightning_lossmeta.described import digest
 from lightning_lossmeta.evaluators.session import quiet_lightning
 from lightning_lossmeta.seeds import derived_seed
 from lightning_lossmeta.task import Task
-from lightning_lossmeta.trainer import MetaLossTrainer
+from lightning_lossmeta.trainer import MetaLossTrainer, SearchError
 
 #: Beside the purposes that a comparison's seed has otherwise.
 _SEARCHES = 7
@@ -31,11 +33,16 @@ class Learned:
 
     Args:
         artifact: The loss.
-        seconds: Of the search, all trainings and local searches together.
+        seconds: Of the search's candidates, with their local searches; without finalists.
     """
 
     artifact: Artifact
     seconds: float
+
+    @property
+    def usual(self) -> str:
+        """The hand-made loss that it is where the search found nothing; empty otherwise."""
+        return str(self.artifact.provenance.get("not_learned", ""))
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,11 @@ class Searches:
                     highlight=False,
                 )
             name = self.names()[method][number]
-            found[task.name][name] = self._learned(task, method, number, place)
+            learned = found[task.name][name] = self._learned(task, method, number, place)
+            if learned.usual:
+                console.print(
+                    f"{name} on {task.name} was not learned: it is {learned.usual}", highlight=False
+                )
         return found
 
     def _plan(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, str, int]]:
@@ -97,18 +108,26 @@ class Searches:
 
     def _learned(self, task: Task, method: str, number: int, place: _Place) -> Learned:
         config = self.methods[method]
-        known = digest(config)
+        session = task.session
+        conditions = [self.seed, session.monitor, session.mode, str(session.precision)]
+        known = digest([config, *conditions, describe_task(task)])
         if place.loss.exists():
             artifact = Artifact.load(place.loss)
             if artifact.provenance.get("method") != known:
                 raise ValueError(
-                    f"Expected '{place.loss}' to be learned with the settings of {method} as they "
-                    "are now, but they have changed: choose another `run_dir`, or remove it and "
-                    f"'{place.folder}'."
+                    f"Expected '{place.loss}' to be learned with {method}, the task and the seed "
+                    "as they are now, but something has changed: choose another `run_dir`, or "
+                    f"remove it and '{place.folder}'."
                 )
             return Learned(artifact, _seconds(place.folder))
         seed = derived_seed(self.seed, _SEARCHES, number)
-        artifact = _search(make_method(config), task, seed, place.folder)
+        try:
+            artifact = _search(make_method(config), task, seed, place.folder)
+        except SearchError as error:
+            raise ValueError(
+                f"Expected {method} to learn a loss on {task.name}: {error} Leave it out, or "
+                "change its settings."
+            ) from None
         provenance = {**artifact.provenance, "method": known, "method_name": method}
         artifact = replace(artifact, provenance=provenance)
         place.loss.parent.mkdir(parents=True, exist_ok=True)
@@ -141,6 +160,7 @@ def _search(method: Method, task: Task, seed: int, folder: Path) -> Artifact:
     with quiet_lightning():
         trainer = MetaLossTrainer(
             accelerator=task.session.accelerator,
+            devices=task.session.devices,
             precision=task.session.precision,  # type: ignore[arg-type]
             callbacks=callbacks,
             logger=False,
@@ -149,6 +169,8 @@ def _search(method: Method, task: Task, seed: int, folder: Path) -> Artifact:
             enable_checkpointing=False,
         )
     stopped = (folder / "state.json").exists()
+    if not stopped and folder.exists():
+        shutil.rmtree(folder)  # no generation was finished: nothing to go on with
     result = trainer.search(
         task.module,
         task.data,
@@ -186,6 +208,7 @@ def with_search_seconds(rows: Sequence[Row], learned: Mapping[str, Learned]) -> 
             metrics={
                 **row.metrics,
                 SEARCH_SECONDS: (learned[row.name].seconds,) * len(row.scores),
+                NOT_LEARNED: (float(bool(learned[row.name].usual)),) * len(row.scores),
             },
         )
         if row.name in learned

@@ -20,7 +20,8 @@ NEEDED = ("generation", "status", "fitness", "seconds")
 #: Stands for a filter in histories that do not tell which one it was.
 UNNAMED = "unnamed filter"
 
-_NUMBER = re.compile(r"(?<=.)[-_](seed[-_]?)?\d+$", re.IGNORECASE)
+# Not the time of a default folder, runs/NAME-20260102-030405.
+_NUMBER = re.compile(r"(?<=.)(?<!-\d{8})[-_](seed[-_]?)?\d+$", re.IGNORECASE)
 
 
 class UnreadableRunError(OSError):

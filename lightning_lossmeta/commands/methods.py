@@ -21,7 +21,7 @@ from lightning_lossmeta.searchers import Searcher
 
 @dataclass
 class Method:
-    """What a search is asked for beside module and data; arguments as ``lossmeta search`` has them.
+    """What a search is asked for beside module and data, as ``lossmeta search`` names it.
 
     Args:
         family: What is learned.
@@ -52,8 +52,8 @@ def read_method(given: str | Mapping[str, Any], beside: Path | None = None) -> d
     """A method's configuration as plain values.
 
     Args:
-        given: The file of a method, as ``lossmeta search --config`` takes it, or ``file`` and what
-            is different, by dotted keys; or the method's settings themselves.
+        given: The file of a method, as those of ``configs/methods``, or ``file`` and what is
+            different, by dotted keys; or the method's settings themselves.
         beside: Where a file is looked for if it is not there from here.
 
     Raises:
@@ -66,6 +66,8 @@ def read_method(given: str | Mapping[str, Any], beside: Path | None = None) -> d
         return changes
     content = _load(Path(path), beside)
     trainer = content.pop("trainer", None) or {}
+    if unknown := sorted(set(trainer) - {"callbacks"}):
+        raise ValueError(f"Expected `trainer` of '{path}' to have callbacks alone, got {unknown}.")
     content["callbacks"] = trainer.get("callbacks") or []
     dotted = {key: value for key, value in changes.items() if "." in key}
     return patched(content, dotted) | {k: v for k, v in changes.items() if k not in dotted}

@@ -128,7 +128,7 @@ class _Describer:
         task = cell.task
         key = (id(task.module), id(task.data))
         if key not in self._tasks:
-            self._tasks[key] = _describe_task(task)
+            self._tasks[key] = describe_task(task)
         session = {f.name: getattr(task.session, f.name) for f in fields(task.session)}
         return {
             "loss": self._contenders[cell.loss],
@@ -153,7 +153,8 @@ def repeated(contenders: dict[str, Contender]) -> tuple[str, str] | None:
     return None
 
 
-def _describe_task(task: Task) -> dict[str, Any]:
+def describe_task(task: Task) -> dict[str, Any]:
+    """Module, optimiser and data of a task as plain values."""
     made = task.fresh_module()
     made.loss_fn = nn.Identity()
     return {

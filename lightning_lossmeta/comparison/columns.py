@@ -21,8 +21,11 @@ _METRICS = {
 }
 
 
-#: Processor seconds of the search that a loss came from.
+#: Seconds of the candidates of the search that a loss came from.
 SEARCH_SECONDS = "search_seconds"
+
+#: One where a search found nothing and a usual loss stands in.
+NOT_LEARNED = "not_learned"
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,10 @@ def caption(rows: Sequence[Row], one_tailed: bool) -> str:
     text = f"{_counts(rows)}; Welch's t-test, {tails}."
     if any(row.at_edge for row in rows):
         text += " * at the edge of the grid: a wider one may do better."
+    for row in rows:
+        if usual := sum(row.metrics.get(NOT_LEARNED, ())):
+            count = round(usual / len(row.scores) * row.searches)
+            text += f" {row.name}: {count} of {row.searches} searches found nothing, a usual loss."
     if lost := sum(not math.isfinite(score) for row in rows for score in row.scores):
         text += f" {lost} trainings diverged and have no score."
     return text
@@ -81,7 +88,11 @@ def _counts(rows: Sequence[Row]) -> str:
     least, most = min(len(row.scores) for row in rows), max(len(row.scores) for row in rows)
     if least == most:
         return f"{least} seeds"
-    return f"{least} seeds, for learned losses {most // least} searches of {least} seeds"
+    searches = max(row.searches for row in rows)
+    return (
+        f"{least} seeds, for methods {searches} searches of {most // searches} seeds, tested by "
+        "the means of the searches"
+    )
 
 
 def spread(values: Sequence[float]) -> str:

@@ -11,18 +11,21 @@ from lightning_lossmeta.comparison.rows import Row, by_task
 def pooled(rows: Sequence[Row], methods: Mapping[str, Sequence[str]]) -> list[Row]:
     """Rows in which the losses that a method learned in several searches stand as one.
 
+    What is independent in such a row are the losses, not their trainings: tests compare the means
+    of the losses.
+
     Args:
         rows: Of any number of tasks.
         methods: By name of a method the names of its losses.
 
     Returns:
         In the place of a method's first loss a row with the scores of all, search after search,
-        and the median of their learning-rate factors; rows of no method as they are.
+        and the (lower) median of their learning-rate factors; rows of no method as they are.
 
     >>> first, second = Row("GP 1", 1.0, False, (0.5, 0.7)), Row("GP 2", 3.0, True, (0.9, 0.8))
     >>> row, = pooled([first, second], {"GP": ["GP 1", "GP 2"]})
     >>> row.name, row.factor, row.at_edge, row.scores
-    ('GP', 2.0, True, (0.5, 0.7, 0.9, 0.8))
+    ('GP', 1.0, True, (0.5, 0.7, 0.9, 0.8))
     """
     homes = {loss: method for method, losses in methods.items() for loss in losses}
     found: list[Row] = []
@@ -38,10 +41,11 @@ def _as_one(name: str, members: Sequence[Row]) -> Row:
     metrics = dict.fromkeys(metric for row in members for metric in row.metrics)
     return Row(
         name,
-        statistics.median(row.factor for row in members),
+        statistics.median_low(row.factor for row in members),
         any(row.at_edge for row in members),
         _joined(row.scores for row in members),
         task=members[0].task,
+        searches=len(members),
         metrics={
             metric: _joined(
                 row.metrics.get(metric, (float("nan"),) * len(row.scores)) for row in members

@@ -24,6 +24,7 @@ class Row:
         tuning: Mean validation score by factor.
         task: Name of the task.
         metrics: Further figures by name, one a seed, NaN where there is none.
+        searches: How many losses the scores are of, one after the other.
     """
 
     name: str
@@ -34,6 +35,15 @@ class Row:
     tuning: Mapping[float, float] = field(default_factory=dict)
     task: str = "task"
     metrics: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    searches: int = 1
+
+    @property
+    def samples(self) -> tuple[float, ...]:
+        """What is independent: the trainings of one loss, or the means of several losses."""
+        if self.searches == 1:
+            return self.scores
+        parts = np.split(np.array(self.scores), self.searches)
+        return tuple(float(np.mean(part)) for part in parts)
 
     @property
     def mean(self) -> float:
@@ -83,9 +93,9 @@ def with_p_values(
         others = [row for row in group if row is not base]
         if one_tailed:
             better: Alternative = "greater" if mode == "max" else "less"
-            values = list(holm([welch(row.scores, base.scores, better) for row in others]))
+            values = list(holm([welch(row.samples, base.samples, better) for row in others]))
         else:
-            values = [welch(row.scores, base.scores, "two-sided") for row in others]
+            values = [welch(row.samples, base.samples, "two-sided") for row in others]
         known = {row.name: p for row, p in zip(others, values, strict=True)}
         found += [replace(row, p_value=known.get(row.name, math.nan)) for row in group]
     return found

@@ -148,9 +148,14 @@ def _take(linear: LinearEpisode, items: Sequence[_Slopes]) -> None:
     ):
         by_theta = torch.zeros_like(item.thetas)
         if item.slopes.requires_grad:
-            (by_theta,) = torch.autograd.grad(
-                item.slopes, item.thetas, slope, allow_unused=True, materialize_grads=True
-            )
+            try:
+                (by_theta,) = torch.autograd.grad(
+                    item.slopes, item.thetas, slope, allow_unused=True, materialize_grads=True
+                )
+            except Exception:  # go_through says whose fault it is
+                for search in item.searches:
+                    search.go_through(linear.episode)
+                continue
         for search, value, row in zip(item.searches, own.tolist(), by_theta, strict=True):
             search.take(value, row.to(search.theta))
 

@@ -15,6 +15,7 @@ from lightning_lossmeta.families.base import LossFamily, UnusableLossError
 from lightning_lossmeta.families.simplex import simplex_points
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.losses.checks import check_interval
+from lightning_lossmeta.losses.timed import set_time
 
 # Ranges below this, absolute or relative to the values, are what rounding makes of a constant.
 _ROUNDING = 1e-12
@@ -122,13 +123,15 @@ class NormalisedFamily(LossFamily):
         self._target = torch.zeros(len(self._logits), dtype=torch.long)
 
     def normalisation(self, loss: LossFunction) -> Normalisation:
-        """Measure the range of a loss.
+        """Measure the range of a loss; of one that changes in training, in the middle of it.
 
         Raises:
             ValueError: If the loss is constant or not finite on the simplex.
         """
         with torch.no_grad():
+            set_time(loss, 0.5)
             values = loss.per_sample(self._logits, self._target)
+            set_time(loss, 0)
         low, high = float(values.min()), float(values.max())
         least = _ROUNDING * max(1.0, abs(low), abs(high))
         if not (math.isfinite(low) and math.isfinite(high) and high - low > least):
@@ -137,6 +140,10 @@ class NormalisedFamily(LossFamily):
                 f"{low} to {high}."
             )
         return Normalisation(self.eta / (high - low), low, self.eta, self.num_classes)
+
+    def hand_made(self) -> dict[str, Candidate]:
+        """Those of the inner family."""
+        return self.family.hand_made()
 
     def build(self, candidate: Candidate) -> NormalisedLoss:
         """The family's loss, normalised."""

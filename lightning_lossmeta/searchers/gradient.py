@@ -19,11 +19,14 @@ from lightning_lossmeta.searchers.base import Searcher
 Theta = tuple[float, ...]
 
 
+_UNMOVED = "no theta was moved: no RefinedEvaluator refines them, or every slope is zero"
+
+
 class GradientSearcher(Searcher):
     """Asks again for what a local search made of its candidates, so that theta descends on and on.
 
     For evaluators that refine: each generation is a stretch of their ``meta_steps`` steps, with a
-    fresh optimiser, noise on theta (if they add any) and the task's episodes from the first. The
+    fresh optimiser, noise on theta (if they add any) and new episodes. The
     candidates are independent descents from random starts. One that has no finite fitness
     (rejected, diverged, failed) begins anew from another start. A generation that comes back as it
     was asked ends the search: then nothing refines.
@@ -87,7 +90,11 @@ class GradientSearcher(Searcher):
     @property
     def finished(self) -> str | None:
         """That no theta was moved, where that is so."""
-        return "nothing was refined; take a RefinedEvaluator" if self._unmoved else None
+        return (
+            "no theta was moved: nothing refines them, or every slope is zero"
+            if self._unmoved
+            else None
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """What was told so far, and a digest of the starts, which a refined theta does not show."""

@@ -137,7 +137,7 @@ def test_a_method_with_other_settings_is_not_taken_for_the_old_one(written, tmp_
     assert main(arguments) == 0
     changed = {"A": {"file": "taylor.yaml", "generations": 1}}
     assert main(written(tasks={}, methods=changed, searches=1)) == 2
-    assert "have changed" in capsys.readouterr().err
+    assert "something has changed" in capsys.readouterr().err
 
 
 def test_a_killed_comparison_goes_on_with_its_search(written, tmp_path):
@@ -193,3 +193,37 @@ def test_the_methods_that_come_with_the_project():
             method = make_method(read_method({"file": str(path), "family.init_args.task": task}))
             assert method.family.settings()["task"] == task
             assert method.steps == 500
+
+
+def test_a_comparison_killed_before_a_first_generation_begins_anew(written, tmp_path):
+    folder = tmp_path / "run/searches/task/A-1"
+    folder.mkdir(parents=True)
+    (folder / "history.csv").write_text("generation,index\n")
+    assert main(written(tasks={}, methods={"A": "taylor.yaml"}, searches=1)) == 0
+    assert len(_table(folder / "history.csv")) == 8
+
+
+@pytest.mark.parametrize(
+    "changes", [{"seed": 2}, {"data": BASE["data"] | {"init_args": {"batch_size": 40}}}]
+)
+def test_a_loss_of_another_task_or_seed_is_not_taken(written, capsys, changes):
+    settings = {"tasks": {}, "methods": {"A": "taylor.yaml"}, "searches": 1}
+    assert main(written(**settings)) == 0
+    assert main(written(**settings, **changes)) == 2
+    assert "something has changed" in capsys.readouterr().err
+
+
+def test_what_was_not_learned_is_marked(written, tmp_path, capsys):
+    rejecting = {
+        "file": "taylor.yaml",
+        "callbacks": [
+            {"class_path": "lightning_lossmeta.Rejection", "init_args": {"threshold": 9}}
+        ],
+        "generations": 1,
+    }
+    assert main(written(tasks={}, methods={"A": rejecting}, searches=1)) == 0
+    said = capsys.readouterr().out
+    assert "A 1 on task was not learned: it is mse" in said
+    assert "A: 1 of 1 searches found nothing" in " ".join(said.split())
+    rows = [row for row in _table(tmp_path / "run/comparison.csv") if row["loss"] == "A"]
+    assert {row["not_learned"] for row in rows} == {"1.0"}
