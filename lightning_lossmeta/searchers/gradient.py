@@ -90,11 +90,7 @@ class GradientSearcher(Searcher):
     @property
     def finished(self) -> str | None:
         """That no theta was moved, where that is so."""
-        return (
-            "no theta was moved: nothing refines them, or every slope is zero"
-            if self._unmoved
-            else None
-        )
+        return _UNMOVED if self._unmoved else None
 
     def state_dict(self) -> dict[str, Any]:
         """What was told so far, and a digest of the starts, which a refined theta does not show."""
