@@ -1,0 +1,73 @@
+import time
+
+from searches import make_search
+
+from lightning_lossmeta.benchmarks.rejection import passes
+from lightning_lossmeta.benchmarks.search_time import Stopwatch
+from lightning_lossmeta.candidate import Candidate
+from lightning_lossmeta.evaluation import Evaluation, Status
+from lightning_lossmeta.evaluators.base import Evaluator
+from lightning_lossmeta.families import ExpressionFamily
+
+
+class Slow(Evaluator):
+    def _evaluate_task(self, candidates, family, task):
+        time.sleep(0.02)
+        return [Evaluation(candidate, 1.0) for candidate in candidates]
+
+
+class Refining(Slow):
+    refines = True
+
+    def __init__(self):
+        self.inner = Slow()
+
+    @property
+    def plain(self):
+        return self.inner
+
+    def refine(self, candidates, family, tasks):
+        time.sleep(0.05)
+        return [Evaluation(candidate) for candidate in candidates]
+
+
+def test_tells_local_searches_from_sessions(tmp_path):
+    search = make_search(tmp_path)
+    watch, evaluator = Stopwatch(), Refining()
+    watch.watch(evaluator)
+    candidates = search.searcher.ask()
+    evaluator.refine(candidates, search.family, search.tasks)
+    evaluator.plain.evaluate(candidates[:3], search.family, search.tasks)
+    assert (watch.refined, watch.trained) == (4, 3)
+    assert 0.05 <= watch.refining < 1
+    assert 0.02 <= watch.training < watch.refining
+
+
+def test_without_a_local_search_there_is_none(tmp_path):
+    search = make_search(tmp_path)
+    watch, evaluator = Stopwatch(), Slow()
+    watch.watch(evaluator)
+    evaluator.refine(search.searcher.ask(), search.family, search.tasks)
+    assert watch.refined == 0
+
+
+def test_counts_filters_and_other_ends(tmp_path):
+    candidate = Candidate(None, (0.0,))
+    rows = [
+        Evaluation(candidate, status=Status.REJECTED, filter="Rejection"),
+        Evaluation(candidate, 0.5, Status.CACHED, filter="SymbolicArchive"),
+        Evaluation(candidate, status=Status.DIVERGED),
+        Evaluation(candidate, 0.5),
+    ]
+    watch = Stopwatch()
+    search = make_search(tmp_path)
+    watch.on_generation_start(search, 0)
+    watch.on_generation_end(search, 0, rows)
+    assert watch.filters == {"Rejection": 1, "SymbolicArchive": 1, "diverged": 1}
+    assert len(watch.generations) == 1
+
+
+def test_verdicts_are_those_of_the_filter():
+    family = ExpressionFamily("regression")
+    assert passes(family, Candidate("square(sub(f, y))", (1.0, 1.0, 1.0)))
+    assert not passes(family, Candidate("mul(-1, square(sub(f, y)))", (1.0,) * 5))
