@@ -79,7 +79,7 @@ class Settings:
         samples: How many samples ``lossmeta embed`` shows.
     """
 
-    losses: dict[str, TrainingMethod | nn.Module | str] = field(
+    losses: dict[str, str | TrainingMethod | nn.Module] = field(
         default_factory=lambda: {name: name for name in USUAL}
     )
     baseline: str | None = None

@@ -6,8 +6,11 @@ import pytest
 import yaml
 
 from lightning_lossmeta.__main__ import main
+from lightning_lossmeta.artifacts import Artifact
+from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.commands.compare_tasks import Sweep
 from lightning_lossmeta.configuration import patched
+from lightning_lossmeta.families import TaylorFamily
 
 BASE = {
     "seed": 1,
@@ -198,3 +201,12 @@ def test_patches_reach_into_what_was_not_there():
 def test_a_sweep_has_the_name_of_its_setting():
     assert Sweep("data.init_args.train_size", [10.0]).label == "train size"
     assert Sweep("data.init_args.noise.init_args.rate", [0.1]).label == "noise rate"
+
+
+def test_a_learned_loss_is_named_by_its_file(compare, tmp_path):
+    path = tmp_path / "learned.json"
+    family = TaylorFamily(start="mse")
+    Artifact(family, Candidate(None, family.space.start)).save(path)
+    status, folder = compare(losses={"CE": "cross_entropy", "learned": str(path)})
+    assert status == 0
+    assert {row["loss"] for row in _rows(folder)} == {"CE", "learned"}

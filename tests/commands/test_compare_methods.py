@@ -145,10 +145,10 @@ def test_a_killed_comparison_goes_on_with_its_search(written, tmp_path):
     command = [sys.executable, "-m", "lightning_lossmeta", *written(tasks={}, methods=slow)]
     folder = tmp_path / "run/searches/task/A-1"
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ})
-    for _ in range(600):
-        if (folder / "state.json").exists():
-            break
-        time.sleep(0.1)
+    until = time.monotonic() + 240
+    while not (folder / "state.json").exists() and time.monotonic() < until:
+        assert process.poll() is None
+        time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
     told = len(json.loads((folder / "state.json").read_text())["searcher"]["told"])
