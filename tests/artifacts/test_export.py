@@ -26,9 +26,14 @@ from lightning_lossmeta.artifacts.zoo import describe_ready, find_loss, ready_na
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.families import LossFamily, NormalisedFamily, TaylorFamily
 from lightning_lossmeta.losses import Focal, GeneralizedCrossEntropy
+from lightning_lossmeta.losses.regression import RegressionLoss
 
 JOINT = {"bootstrap_hard", "normalized_cross_entropy", "nce_and_rce", "nce_and_mae"}
-BY_CLASS = [name for name in ready_names() if name not in JOINT]
+BY_CLASS = [
+    name
+    for name in ready_names()
+    if name not in JOINT and not isinstance(find_loss(name).loss, RegressionLoss)
+]
 THETA = {3: 8, 4: 12, 5: 17}
 
 

@@ -20,7 +20,7 @@ from lightning_lossmeta.families import TaylorFamily, TaylorLoss, TaylorRegressi
 from lightning_lossmeta.modules import StackedLosses
 
 STYLES = [(3, "taylorglo"), (4, "robust"), (2, "robust"), (5, "taylorglo")]
-CHECKPOINTS = sorted((Path(__file__).parents[2] / "checkpoints").glob("*.json"))
+CHECKPOINTS = sorted((Path(__file__).parents[2] / "checkpoints").glob("taylorglo*.json"))
 
 
 def _numbers(*shape, seed=0):
