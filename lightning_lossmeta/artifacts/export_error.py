@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from lightning_lossmeta.losses.regression import RegressionLoss
 from lightning_lossmeta.losses.timed import has_time
 
 
@@ -11,12 +12,17 @@ class ExportError(ValueError):
     """A loss can't be written in the format asked for; says why, and which can."""
 
 
-def refuse_timed(name: str, loss: nn.Module) -> None:
-    """Refuse a loss that changes in the course of a training.
+def check_exportable(name: str, loss: nn.Module) -> None:
+    """Refuse what a file of another format can't hold.
 
     Raises:
-        ExportError: If it does.
+        ExportError: If a loss is for regression, or changes in the course of a training.
     """
+    if isinstance(loss, RegressionLoss):
+        raise ExportError(
+            f"'{name}' is for regression, and this format knows losses of classes alone: use "
+            "load_loss, or --format json."
+        )
     if has_time(loss):
         raise ExportError(
             f"'{name}' depends on the training's progress t, which a file can't know: use "

@@ -10,7 +10,7 @@ import sympy
 from sympy import Abs, Expr, Float, Max, Symbol, log
 
 from lightning_lossmeta import losses
-from lightning_lossmeta.artifacts.export_error import ExportError, refuse_timed
+from lightning_lossmeta.artifacts.export_error import ExportError, check_exportable
 from lightning_lossmeta.artifacts.zoo import ReadyLoss
 from lightning_lossmeta.families.base import class_symbols
 from lightning_lossmeta.losses.base import LossFunction
@@ -67,7 +67,7 @@ def closed_form(ready: ReadyLoss) -> ClosedForm:
     >>> closed_form(find_loss("mse")).per_class
     (h - y)**2
     """
-    refuse_timed(ready.name, ready.loss)
+    check_exportable(ready.name, ready.loss)
     artifact = ready.artifact
     try:
         if artifact is None:

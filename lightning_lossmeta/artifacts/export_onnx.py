@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from lightning_lossmeta.artifacts.export_error import ExportError, refuse_timed
+from lightning_lossmeta.artifacts.export_error import ExportError, check_exportable
 from lightning_lossmeta.artifacts.zoo import ReadyLoss
 
 
@@ -34,7 +34,7 @@ def to_onnx(ready: ReadyLoss, path: str | os.PathLike[str], num_classes: int = 1
         ExportError: If torch's exporter can't do it, the loss depends on the training's progress,
             or the packages it needs are missing.
     """
-    refuse_timed(ready.name, ready.loss)
+    check_exportable(ready.name, ready.loss)
     for package in ("onnx", "onnxscript"):
         if importlib.util.find_spec(package) is None:
             raise ExportError(f"ONNX export needs '{package}': pip install onnx onnxscript.")
