@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
@@ -15,7 +14,7 @@ from lightning_lossmeta.checks import check_at_least
 from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.evaluators.base import Evaluator, Job
 from lightning_lossmeta.evaluators.seeded import seeded_loaders
-from lightning_lossmeta.evaluators.session import failure, guarded, run_session
+from lightning_lossmeta.evaluators.session import failure, guarded, run_session, torch_threads
 from lightning_lossmeta.evaluators.stackable import why_not_stackable
 from lightning_lossmeta.evaluators.stacks import Member, Stack, group
 from lightning_lossmeta.families.base import LossFamily
@@ -98,7 +97,7 @@ class PopulationEvaluator(Evaluator):
                     yield place, failure(job.candidate, error)
                 else:
                     members.append(Member(place, job.candidate, loss, job.task))
-            with _threads(self.threads):
+            with torch_threads(self.threads):
                 while members:
                     name = members[0].task.name
                     width = min(self.max_candidates, self._limits.get(name, len(members)))
@@ -163,14 +162,3 @@ class PopulationEvaluator(Evaluator):
             self._compiled[stack.code] = (stack.task.module, module)
             self._widths[stack.code] = width
         return module
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Limit PyTorch's own threads."""
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(count)
-        yield
-    finally:
-        torch.set_num_threads(before)

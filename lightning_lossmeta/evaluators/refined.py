@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
-import torch
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -18,7 +16,7 @@ from lightning_lossmeta.checks import check_at_least
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.evaluators.auto import AutoEvaluator
 from lightning_lossmeta.evaluators.base import Evaluator, Job, refined_and_scored
-from lightning_lossmeta.evaluators.session import failure, quiet_lightning
+from lightning_lossmeta.evaluators.session import failure, quiet_lightning, torch_threads
 from lightning_lossmeta.evaluators.unrolled import meta_loss
 from lightning_lossmeta.evaluators.unrolled_episodes import Episodes, task_rules, why_not_unrolled
 from lightning_lossmeta.evaluators.unrolled_higher import meta_loss_by_higher, why_not_higher
@@ -186,7 +184,8 @@ class RefinedEvaluator(Evaluator):
             LocalSearch(c, family, self.meta_lr, self.noise, seed, self.task_loss, backend)
             for c in candidates
         ]
-        with isolate_rng(), quiet_lightning(), _twice_differentiable(self.threads):
+        twice_differentiable = sdpa_kernel(SDPBackend.MATH)  # other kernels of attention are not
+        with isolate_rng(), quiet_lightning(), torch_threads(self.threads), twice_differentiable:
             started = time.perf_counter()
             streams = [Episodes(task, self.base_steps, self.step_length) for task in tasks]
             for number in range(self.meta_steps):
@@ -238,15 +237,3 @@ def _outcome(search: LocalSearch) -> Evaluation:
     stride = max(1, math.ceil(len(search.curve) / CURVE_POINTS))
     curves = {"meta_loss": search.curve[::stride]} if search.curve else {}
     return replace(found, curves={**found.curves, **curves}, seconds=search.seconds)
-
-
-@contextmanager
-def _twice_differentiable(threads: int) -> Iterator[None]:
-    """Attention by kernels whose gradients have gradients, and fewer threads."""
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(threads)
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
-    finally:
-        torch.set_num_threads(before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -96,6 +97,17 @@ class LossFamily(ABC):
 
     def __hash__(self) -> int:
         return hash((type(self), repr(self.settings())))
+
+
+def check_kind(task: str, kinds: Collection[str]) -> str:
+    """The kind of task that a family is for.
+
+    Raises:
+        ValueError: If it is none of ``kinds``.
+    """
+    if not isinstance(task, str) or task not in kinds:
+        raise ValueError(f"Expected argument `task` to be one of {list(kinds)}, got {task!r:.80}.")
+    return task
 
 
 def class_symbols() -> tuple[Any, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.families.base import LossFamily, class_symbols
+from lightning_lossmeta.families.base import LossFamily, check_kind, class_symbols
 from lightning_lossmeta.families.expression_formula import formula
 from lightning_lossmeta.families.expression_grammar import TIME, ExpressionSpace
 from lightning_lossmeta.families.expression_loss import (
@@ -82,15 +82,11 @@ class ExpressionFamily(LossFamily):
         nonnegative: bool = False,
         time: bool = False,
     ) -> None:
-        if not isinstance(task, str) or task not in _KINDS:
-            raise ValueError(
-                f"Expected argument `task` to be one of {list(_KINDS)}, got {task!r:.80}."
-            )
         if not isinstance(nonnegative, bool):
             raise ValueError(
                 f"Expected argument `nonnegative` to be True or False, got {nonnegative!r:.80}."
             )
-        self.task = task
+        self.task = check_kind(task, _KINDS)
         self.nonnegative = nonnegative
         self.space = ExpressionSpace(max_height, max_nodes, time)
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.families.base import LossFamily, VectorSpace
+from lightning_lossmeta.families.base import LossFamily, VectorSpace, check_kind
 from lightning_lossmeta.families.network_loss import (
     NetworkLoss,
     NetworkRegressionLoss,
@@ -95,12 +95,8 @@ class NetworkFamily(LossFamily):
         task: Literal["classification", "regression"] = "classification",
     ) -> None:
         widths = network_widths(hidden)
-        if not isinstance(task, str) or task not in _KINDS:
-            raise ValueError(
-                f"Expected argument `task` to be one of {list(_KINDS)}, got {task!r:.80}."
-            )
         self.hidden = list(hidden)
-        self.task = task
+        self.task = check_kind(task, _KINDS)
         self.space = NetworkSpace.of(widths)
 
     def build(self, candidate: Candidate) -> WeightedNetwork:

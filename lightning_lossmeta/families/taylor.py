@@ -6,7 +6,7 @@ import sys
 from typing import Any, ClassVar, Literal
 
 from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.families.base import LossFamily, VectorSpace, class_symbols
+from lightning_lossmeta.families.base import LossFamily, VectorSpace, check_kind, class_symbols
 from lightning_lossmeta.families.taylor_loss import (
     CONVENTIONS,
     TaylorLoss,
@@ -71,11 +71,7 @@ class TaylorFamily(LossFamily):
         start: str | list[float] = "zero",
         task: Literal["classification", "regression"] = "classification",
     ) -> None:
-        if not isinstance(task, str) or task not in _KINDS:
-            raise ValueError(
-                f"Expected argument `task` to be one of {list(_KINDS)}, got {task!r:.80}."
-            )
-        self.task = task
+        self.task = check_kind(task, _KINDS)
         self.order = order
         self.convention = convention
         self.terms = taylor_terms(order, convention)
