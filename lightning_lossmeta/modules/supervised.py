@@ -13,6 +13,7 @@ from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy
 
 from lightning_lossmeta.losses import CrossEntropy
+from lightning_lossmeta.modules.fused import fuse
 from lightning_lossmeta.modules.lean import LeanModule
 
 Batch = tuple[Tensor, Tensor]
@@ -98,6 +99,7 @@ class SupervisedModule(LeanModule):
 def configure(parameters: Any, module: SupervisedModule) -> Any:
     """What ``configure_optimizers`` returns for these parameters under a module's settings."""
     optimizer = module.optimizer(parameters)
+    fuse(optimizer, module.network)
     if module.lr_scheduler is None:
         return optimizer
     scheduler = {"scheduler": module.lr_scheduler(optimizer), "interval": module.lr_interval}
