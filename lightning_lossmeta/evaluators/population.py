@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import gc
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import torch
+from torch import nn
 
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.checks import check_at_least
 from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.evaluators.base import Evaluator, Job
 from lightning_lossmeta.evaluators.seeded import seeded_loaders
-from lightning_lossmeta.evaluators.session import failure, guarded, run_session, torch_threads
+from lightning_lossmeta.evaluators.session import failure, guarded, run_session
 from lightning_lossmeta.evaluators.stackable import why_not_stackable
 from lightning_lossmeta.evaluators.stacks import Member, Stack, group
+from lightning_lossmeta.evaluators.threads import threads_for, torch_threads
 from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.modules import PopulationModule, StackedLosses, SupervisedModule
-from lightning_lossmeta.task import Task
+from lightning_lossmeta.task import Session, Task
+
+#: Bytes; the largest that glibc, by default, comes to keep for the next who wants as many.
+_BLOCK = 2**25
 
 COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 
@@ -32,21 +38,28 @@ class PopulationEvaluator(Evaluator):
     until the candidates at fault stand alone.
 
     Args:
-        max_candidates: How many to stack at the most; more are trained in turns.
+        max_candidates: How many to stack at the most; more are trained in turns. Fewer where the
+            stack of a layer's weights would be a large block of memory on the CPU.
         compile_mode: A mode of ``torch.compile``, e.g. ``"default"``, or ``"reduce-overhead"`` for
             CUDA graphs; ``None`` runs eagerly. Compiling takes about ten seconds for each task and
             family. Stacks of losses that differ in structure always run eagerly.
-        threads: Of PyTorch on the CPU while a stack trains. Stacks of small networks gain nothing
-            from more than one, and lose an order of magnitude when other programs want the cores.
+        threads: Of PyTorch on the CPU while a stack trains; by default one for small networks,
+            else as many as PyTorch is set to. Stacks of small networks gain nothing from more than
+            one, and lose an order of magnitude when other programs want the cores.
 
     Raises:
         ValueError: If ``max_candidates`` or ``threads`` is below 1, or the mode is unknown.
     """
 
     def __init__(
-        self, max_candidates: int = 64, compile_mode: str | None = None, threads: int = 1
+        self,
+        max_candidates: int = 64,
+        compile_mode: str | None = None,
+        threads: int | None = None,
     ) -> None:
-        check_at_least(1, max_candidates=max_candidates, threads=threads)
+        check_at_least(1, max_candidates=max_candidates)
+        if threads is not None:
+            check_at_least(1, threads=threads)
         if compile_mode is not None and compile_mode not in COMPILE_MODES:
             raise ValueError(
                 f"Expected argument `compile_mode` to be None or one of {list(COMPILE_MODES)}, got "
@@ -97,10 +110,14 @@ class PopulationEvaluator(Evaluator):
                     yield place, failure(job.candidate, error)
                 else:
                     members.append(Member(place, job.candidate, loss, job.task))
-            with torch_threads(self.threads):
+            if not members:
+                continue
+            task = members[0].task
+            network = cast(SupervisedModule, task.fresh_module()).network
+            most = min(self.max_candidates, _width(network, task.session))
+            with torch_threads(self.threads or threads_for(network)):
                 while members:
-                    name = members[0].task.name
-                    width = min(self.max_candidates, self._limits.get(name, len(members)))
+                    width = min(most, self._limits.get(task.name, len(members)))
                     stack, members = Stack(family, tuple(members[:width])), members[width:]
                     yield from self._train(stack, self.compile_mode).items()
 
@@ -162,3 +179,14 @@ class PopulationEvaluator(Evaluator):
             self._compiled[stack.code] = (stack.task.module, module)
             self._widths[stack.code] = width
         return module
+
+
+def _width(network: nn.Module, session: Session) -> int:
+    """How many networks to stack so that the memory of a gradient is used again at the next step.
+
+    The C library gives larger blocks than ``_BLOCK`` back to the system whenever they are freed.
+    """
+    if session.accelerator != "cpu" and torch.accelerator.is_available():
+        return sys.maxsize
+    sizes = [p.numel() * p.element_size() for p in network.parameters() if p.requires_grad]
+    return max(1, (_BLOCK - 1) // max(sizes, default=1))

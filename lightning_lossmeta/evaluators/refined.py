@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -16,7 +16,8 @@ from lightning_lossmeta.checks import check_at_least
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.evaluators.auto import AutoEvaluator
 from lightning_lossmeta.evaluators.base import Evaluator, Job, refined_and_scored
-from lightning_lossmeta.evaluators.session import failure, quiet_lightning, torch_threads
+from lightning_lossmeta.evaluators.session import failure, quiet_lightning
+from lightning_lossmeta.evaluators.threads import threads_for, torch_threads
 from lightning_lossmeta.evaluators.unrolled import meta_loss
 from lightning_lossmeta.evaluators.unrolled_episodes import Episodes, task_rules, why_not_unrolled
 from lightning_lossmeta.evaluators.unrolled_higher import meta_loss_by_higher, why_not_higher
@@ -26,6 +27,7 @@ from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.families.normalised import NormalisedFamily
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.losses.checks import check_interval
+from lightning_lossmeta.modules.supervised import SupervisedModule
 from lightning_lossmeta.seeds import derived_seed
 from lightning_lossmeta.task import Task
 
@@ -70,7 +72,8 @@ class RefinedEvaluator(Evaluator):
             can come to differ.
         task_loss: L, if it is to be another one.
         backend: ``"func"`` (``torch.func`` and autograd) or ``"higher"``, the library, for SGD.
-        threads: Of PyTorch on the CPU in the local search.
+        threads: Of PyTorch on the CPU in the local search; by default one for small networks, else
+            as many as PyTorch is set to.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -90,11 +93,13 @@ class RefinedEvaluator(Evaluator):
         noise: float = 1e-3,
         task_loss: LossFunction | None = None,
         backend: Literal["func", "higher"] = "func",
-        threads: int = 1,
+        threads: int | None = None,
     ) -> None:
         if isinstance(evaluator, RefinedEvaluator):
             raise ValueError("Expected argument `evaluator` not to refine, got one that does.")
-        check_at_least(1, meta_steps=meta_steps, base_steps=base_steps, threads=threads)
+        check_at_least(1, meta_steps=meta_steps, base_steps=base_steps)
+        if threads is not None:
+            check_at_least(1, threads=threads)
         self.evaluator = AutoEvaluator() if evaluator is None else evaluator
         self.meta_steps = meta_steps
         self.meta_lr = check_interval("meta_lr", meta_lr, 0, math.inf, "()")
@@ -184,8 +189,10 @@ class RefinedEvaluator(Evaluator):
             LocalSearch(c, family, self.meta_lr, self.noise, seed, self.task_loss, backend)
             for c in candidates
         ]
+        networks = [cast(SupervisedModule, task.fresh_module()).network for task in tasks]
+        threads = self.threads or max(threads_for(network) for network in networks)
         twice_differentiable = sdpa_kernel(SDPBackend.MATH)  # other kernels of attention are not
-        with isolate_rng(), quiet_lightning(), torch_threads(self.threads), twice_differentiable:
+        with isolate_rng(), quiet_lightning(), torch_threads(threads), twice_differentiable:
             started = time.perf_counter()
             streams = [Episodes(task, self.base_steps, self.step_length) for task in tasks]
             for number in range(self.meta_steps):

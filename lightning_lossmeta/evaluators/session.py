@@ -218,14 +218,3 @@ def failure(candidate: Candidate, error: Exception) -> Evaluation:
     if isinstance(error, UnusableLossError):
         return Evaluation(candidate, status=Status.REJECTED, message=str(error))
     return Evaluation(candidate, status=Status.FAILED, message=f"{type(error).__name__}: {error}")
-
-
-@contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    """Give PyTorch so many threads on the CPU for a while."""
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(count)
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -54,7 +54,9 @@ def test_the_same_weights_as_pytorchs_plain_loop(name, late):
     plain, fused = _network(), _network()
     optimizer = _optimizer(OPTIMIZERS[name], fused)
     assert _is_fused(optimizer)
-    expected = _trained(plain, partial(OPTIMIZERS[name], foreach=False)(plain.parameters()), 6, late)
+    expected = _trained(
+        plain, partial(OPTIMIZERS[name], foreach=False)(plain.parameters()), 6, late
+    )
     for own, other in zip(_trained(fused, optimizer, 6, late), expected, strict=True):
         torch.testing.assert_close(own, other, rtol=1e-12, atol=1e-12)
 
