@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lightning_lossmeta.benchmarks.record import save
-from lightning_lossmeta.benchmarks.search_time import diabetes_module
+from lightning_lossmeta.benchmarks.search_tasks import diabetes_module
 from lightning_lossmeta.callbacks.rejection import artificial_predictions, improvement
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.commands.methods import make_method, read_method

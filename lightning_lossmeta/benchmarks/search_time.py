@@ -1,10 +1,12 @@
 """What a search's time goes into: sessions, local searches, filters, and the whole.
 
-A method of ``configs/methods`` searches on scikit-learn's Diabetes for some generations; the time
-of the whole budget is extrapolated from the mean of a generation after the first. Sessions and
-local searches are told apart by timing the evaluator's two halves. Run it on an idle machine::
+A method of ``configs/methods`` searches for some generations; the time of the whole budget is
+extrapolated from the mean of a generation after the first. Sessions and local searches are told
+apart by timing the evaluator's two halves. The tasks are scikit-learn's Diabetes with an MLP, and
+MNIST with LeNet-5. Run it on an idle machine::
 
-    OMP_NUM_THREADS=1 python -m lightning_lossmeta.benchmarks.search_time --methods gp_lfl evomal
+    python -m lightning_lossmeta.benchmarks.search_time --methods evomal --generations 50
+    python -m lightning_lossmeta.benchmarks.search_time --task mnist --methods taylorglo
 """
 
 from __future__ import annotations
@@ -14,24 +16,19 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from rich.console import Console
 from rich.table import Table
-from torchmetrics import MeanSquaredError
 
 from lightning_lossmeta.benchmarks.record import save
+from lightning_lossmeta.benchmarks.search_tasks import SearchTask, diabetes, mnist
 from lightning_lossmeta.callbacks import MetaCallback, Search
 from lightning_lossmeta.commands.methods import make_method, read_method
-from lightning_lossmeta.data import DiabetesDataModule
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.evaluators import Evaluator
-from lightning_lossmeta.losses import RegressionSquaredError
-from lightning_lossmeta.models import MLP
-from lightning_lossmeta.modules import SupervisedModule
 from lightning_lossmeta.trainer import MetaLossTrainer
 
 T = TypeVar("T")
@@ -89,19 +86,19 @@ def _timed(work: Callable[[], T]) -> tuple[T, float]:
     return work(), time.perf_counter() - started
 
 
-def measure(method: str, hidden: list[int], generations: int, seed: int) -> dict[str, Any]:
+def measure(method: str, task: SearchTask, generations: int, seed: int) -> dict[str, Any]:
     """Search for some generations.
 
     Args:
         method: Name of a file in ``configs/methods``.
-        hidden: Units of the network's hidden layers.
+        task: What to search on.
         generations: How many; the method's own count is the whole.
         seed: Of the search.
 
     Returns:
         Seconds of a session, a local search and a generation, counts, and the whole in minutes.
     """
-    settings = {"file": f"configs/methods/{method}.yaml", "family.init_args.task": "regression"}
+    settings = {"file": f"configs/methods/{method}.yaml"} | task.settings.get(method, {})
     made = make_method(read_method(settings))
     watch = Stopwatch()
     if made.evaluator is None:
@@ -110,15 +107,15 @@ def measure(method: str, hidden: list[int], generations: int, seed: int) -> dict
     trainer = MetaLossTrainer(accelerator="cpu", logger=False, callbacks=[*made.callbacks, watch])
     with tempfile.TemporaryDirectory() as folder:
         trainer.search(
-            lambda: diabetes_module(hidden),
-            DiabetesDataModule(batch_size=64),
+            task.module,
+            task.data,
             made.family,
             made.searcher,
             made.evaluator,
             generations=generations,
             steps=made.steps,
-            monitor="val_mse",
-            mode="min",
+            monitor=task.monitor,
+            mode=task.mode,
             validations=made.validations,
             run_dir=str(Path(folder) / "run"),
             seed=seed,
@@ -128,9 +125,10 @@ def measure(method: str, hidden: list[int], generations: int, seed: int) -> dict
     whole = watch.generations[0] + mean * (made.generations - 1)
     return {
         "method": method,
-        "hidden": hidden,
+        "task": task.name,
         "seed": seed,
         "generations": generations,
+        "threads": torch.get_num_threads(),
         "session_s": watch.training / max(1, watch.trained),
         "local_search_s": watch.refining / watch.refined if watch.refined else None,
         "generation_s": watch.generations,
@@ -143,33 +141,23 @@ def measure(method: str, hidden: list[int], generations: int, seed: int) -> dict
     }
 
 
-def diabetes_module(hidden: list[int]) -> SupervisedModule:
-    """The module of ``configs/tasks/diabetes.yaml``, with hidden layers of other widths."""
-    return SupervisedModule(
-        MLP(10, hidden, 1),
-        RegressionSquaredError(),
-        partial(torch.optim.SGD, lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4),
-        metric=MeanSquaredError(),
-        metric_name="mse",
-    )
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--task", choices=["diabetes", "mnist"], default="diabetes")
+    parser.add_argument("--root", default="data", help="folder of MNIST's files")
     parser.add_argument("--methods", nargs="+", default=["ml3", "taylorglo", "gp_lfl", "evomal"])
     parser.add_argument("--hidden", nargs="+", type=int, default=[1000, 1000])
     parser.add_argument("--generations", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--name", default="search_time")
     arguments = parser.parse_args()
+    task = mnist(arguments.root) if arguments.task == "mnist" else diabetes(arguments.hidden)
     found = [
-        measure(method, arguments.hidden, arguments.generations, arguments.seed)
-        for method in arguments.methods
+        measure(method, task, arguments.generations, arguments.seed) for method in arguments.methods
     ]
-    title = f"Diabetes, 10-{'-'.join(map(str, arguments.hidden))}-1"
     table = Table("method", "session, s", "local search, s", "trained", "filters", "whole, min")
-    table.title = title
+    table.title = f"{task.name}, {torch.get_num_threads()} threads"
     for item in found:
         local = "" if item["local_search_s"] is None else f"{item['local_search_s']:.2f}"
         filters = ", ".join(f"{name} {count}" for name, count in item["filters"].items())

@@ -1,10 +1,13 @@
 import time
 
+import pytest
 from searches import make_search
 
 from lightning_lossmeta.benchmarks.rejection import passes
-from lightning_lossmeta.benchmarks.search_time import Stopwatch
+from lightning_lossmeta.benchmarks.search_tasks import diabetes, mnist
+from lightning_lossmeta.benchmarks.search_time import Stopwatch, measure
 from lightning_lossmeta.candidate import Candidate
+from lightning_lossmeta.commands.methods import make_method, read_method
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.evaluators.base import Evaluator
 from lightning_lossmeta.families import ExpressionFamily
@@ -71,3 +74,21 @@ def test_verdicts_are_those_of_the_filter():
     family = ExpressionFamily("regression")
     assert passes(family, Candidate("square(sub(f, y))", (1.0, 1.0, 1.0)))
     assert not passes(family, Candidate("mul(-1, square(sub(f, y)))", (1.0,) * 5))
+
+
+@pytest.mark.parametrize("task", [diabetes([3]), mnist("nowhere")], ids=lambda task: task.name)
+@pytest.mark.parametrize("method", ["ml3", "taylorglo", "gp_lfl", "evomal"])
+def test_each_method_is_for_the_kind_of_task(task, method):
+    settings = {"file": f"configs/methods/{method}.yaml"} | task.settings.get(method, {})
+    made = make_method(read_method(settings))
+    kind = "regression" if task.monitor == "val_mse" else "classification"
+    assert made.family.task == kind
+
+
+def test_measures_a_generation():
+    row = measure("taylorglo", diabetes([2]), generations=1, seed=0)
+    assert row["candidates"] == row["trained"] == 25
+    assert row["local_search_s"] is None
+    assert 0 < 25 * row["session_s"] < row["generation_s"][0]
+    assert row["whole_min"] == pytest.approx(50 * row["generation_s"][0] / 60)
+    assert not row["measured_in_full"]

@@ -18,9 +18,11 @@ def three_threads():
 
 
 def test_threads_are_given_back_whatever_happens(three_threads):
-    with pytest.raises(RuntimeError), torch_threads(2):
+    with torch_threads(2):
         assert torch.get_num_threads() == 2
-        raise RuntimeError
+    assert torch.get_num_threads() == 3
+    with pytest.raises(ZeroDivisionError), torch_threads(2):
+        _ = 1 / 0
     assert torch.get_num_threads() == 3
 
 
