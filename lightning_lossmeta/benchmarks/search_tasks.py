@@ -67,11 +67,13 @@ def diabetes(hidden: list[int]) -> SearchTask:
     return SearchTask(name, module, DiabetesDataModule(batch_size=64), "val_mse", "min", settings)
 
 
+def mnist_module() -> SupervisedModule:
+    """LeNet-5 under cross-entropy."""
+    return SupervisedModule(LeNet5(num_classes=10), optimizer=_SGD)
+
+
 def mnist(root: str) -> SearchTask:
     """The task LeNet-5 of ``configs/compare/evomal_mnist.yaml``."""
 
-    def module() -> SupervisedModule:
-        return SupervisedModule(LeNet5(num_classes=10), optimizer=_SGD)
-
     data = MNISTDataModule(root=root, val_size=6000, batch_size=128)
-    return SearchTask("MNIST, LeNet-5", module, data, "val_accuracy", "max", {})
+    return SearchTask("MNIST, LeNet-5", mnist_module, data, "val_accuracy", "max", {})

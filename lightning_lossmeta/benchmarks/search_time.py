@@ -27,6 +27,7 @@ from lightning_lossmeta.benchmarks.record import save
 from lightning_lossmeta.benchmarks.search_tasks import SearchTask, diabetes, mnist
 from lightning_lossmeta.callbacks import MetaCallback, Search
 from lightning_lossmeta.commands.methods import make_method, read_method
+from lightning_lossmeta.configuration import patched
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.evaluators import Evaluator
 from lightning_lossmeta.trainer import MetaLossTrainer
@@ -86,7 +87,9 @@ def _timed(work: Callable[[], T]) -> tuple[T, float]:
     return work(), time.perf_counter() - started
 
 
-def measure(method: str, task: SearchTask, generations: int, seed: int) -> dict[str, Any]:
+def measure(
+    method: str, task: SearchTask, generations: int, seed: int, evaluator: str | None = None
+) -> dict[str, Any]:
     """Search for some generations.
 
     Args:
@@ -94,12 +97,19 @@ def measure(method: str, task: SearchTask, generations: int, seed: int) -> dict[
         task: What to search on.
         generations: How many; the method's own count is the whole.
         seed: Of the search.
+        evaluator: Class of the one that trains the candidates; by default the method's own.
 
     Returns:
         Seconds of a session, a local search and a generation, counts, and the whole in minutes.
     """
     settings = {"file": f"configs/methods/{method}.yaml"} | task.settings.get(method, {})
-    made = make_method(read_method(settings))
+    config = read_method(settings)
+    if evaluator is not None:
+        place = (
+            "evaluator.init_args.evaluator" if "init_args" in config["evaluator"] else "evaluator"
+        )
+        config = patched(config, {f"{place}.class_path": f"lightning_lossmeta.{evaluator}"})
+    made = make_method(config)
     watch = Stopwatch()
     if made.evaluator is None:
         raise ValueError(f"Expected the method {method} to name its evaluator.")
@@ -126,6 +136,7 @@ def measure(method: str, task: SearchTask, generations: int, seed: int) -> dict[
     return {
         "method": method,
         "task": task.name,
+        "evaluator": type(made.evaluator.plain).__name__,
         "seed": seed,
         "generations": generations,
         "threads": torch.get_num_threads(),
@@ -150,6 +161,7 @@ def main() -> None:
     parser.add_argument("--hidden", nargs="+", type=int, default=[1000, 1000])
     parser.add_argument("--generations", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--evaluator", help="e.g. ProcessEvaluator; by default the method's own")
     parser.add_argument("--name", default="search_time")
     arguments = parser.parse_args()
     task = mnist(arguments.root) if arguments.task == "mnist" else diabetes(arguments.hidden)

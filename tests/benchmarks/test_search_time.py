@@ -86,7 +86,8 @@ def test_each_method_is_for_the_kind_of_task(task, method):
 
 
 def test_measures_a_generation():
-    row = measure("taylorglo", diabetes([2]), generations=1, seed=0)
+    row = measure("taylorglo", diabetes([2]), 1, seed=0, evaluator="TrainerEvaluator")
+    assert row["evaluator"] == "TrainerEvaluator"
     assert row["candidates"] == row["trained"] == 25
     assert row["local_search_s"] is None
     assert 0 < 25 * row["session_s"] < row["generation_s"][0]
