@@ -74,6 +74,5 @@ def mnist_module() -> SupervisedModule:
 
 def mnist(root: str) -> SearchTask:
     """The task LeNet-5 of ``configs/compare/evomal_mnist.yaml``."""
-
     data = MNISTDataModule(root=root, val_size=6000, batch_size=128)
     return SearchTask("MNIST, LeNet-5", mnist_module, data, "val_accuracy", "max", {})
