@@ -88,7 +88,12 @@ def _timed(work: Callable[[], T]) -> tuple[T, float]:
 
 
 def measure(
-    method: str, task: SearchTask, generations: int, seed: int, evaluator: str | None = None
+    method: str,
+    task: SearchTask,
+    generations: int,
+    seed: int,
+    evaluator: str | None = None,
+    keep: Path | None = None,
 ) -> dict[str, Any]:
     """Search for some generations.
 
@@ -98,6 +103,7 @@ def measure(
         generations: How many; the method's own count is the whole.
         seed: Of the search.
         evaluator: Class of the one that trains the candidates; by default the method's own.
+        keep: A folder that gets the search's; by default nothing is kept of it.
 
     Returns:
         Seconds of a session, a local search and a generation, counts, and the whole in minutes.
@@ -127,7 +133,7 @@ def measure(
             monitor=task.monitor,
             mode=task.mode,
             validations=made.validations,
-            run_dir=str(Path(folder) / "run"),
+            run_dir=str((keep or Path(folder)) / method),
             seed=seed,
         )
     later = watch.generations[1:] or watch.generations
@@ -162,6 +168,7 @@ def main() -> None:
     parser.add_argument("--generations", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--evaluator", help="e.g. ProcessEvaluator; by default the method's own")
+    parser.add_argument("--keep", type=Path, help="folder for the searches' own folders")
     parser.add_argument("--name", default="search_time")
     arguments = parser.parse_args()
     task = mnist(arguments.root) if arguments.task == "mnist" else diabetes(arguments.hidden)

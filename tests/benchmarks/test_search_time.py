@@ -85,8 +85,9 @@ def test_each_method_is_for_the_kind_of_task(task, method):
     assert made.family.task == kind
 
 
-def test_measures_a_generation():
-    row = measure("taylorglo", diabetes([2]), 1, seed=0, evaluator="TrainerEvaluator")
+def test_measures_a_generation(tmp_path):
+    row = measure("taylorglo", diabetes([2]), 1, 0, evaluator="TrainerEvaluator", keep=tmp_path)
+    assert (tmp_path / "taylorglo" / "best.json").exists()
     assert row["evaluator"] == "TrainerEvaluator"
     assert row["candidates"] == row["trained"] == 25
     assert row["local_search_s"] is None
