@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from lightning_lossmeta.commands.compare_figures import draw_figures
 from lightning_lossmeta.commands.compare_request import Request, parse, reported
 from lightning_lossmeta.commands.compare_searches import with_search_seconds
@@ -11,6 +14,7 @@ from lightning_lossmeta.comparison import (
     Comparison,
     Report,
     Row,
+    best_searches,
     compare_losses,
     pooled,
     with_p_values,
@@ -37,24 +41,42 @@ def _run(request: Request) -> None:
         ) from stop
     finally:
         request.evaluator.close()
-    if request.searches.methods:
-        each = directory / "each_search"
-        each.mkdir(exist_ok=True)
-        single = with_p_values(rows, request.baseline, mode=request.mode)
-        Report(single, request.score, request.baseline, mode=request.mode).write(each)
-    rows = pooled(rows, request.searches.names())
-    rows = with_p_values(rows, request.baseline, mode=request.mode)
-    report = Report(rows, request.score, request.baseline, mode=request.mode)
+    reports = _reports(request, rows)
+    report = reports[directory]
     out = console(width=150)
     for task, choice in request.evaluator.state_dict().get("reports", {}).items():
         out.print(f"evaluator for {task}: {choice}", highlight=False, soft_wrap=True)
-    out.print(report.table(_title(tasks, request.comparison)))
-    report.write(directory)
+    title = _title(tasks, request.comparison)
+    out.print(report.table(title))
+    if best := reports.get(directory / "best_search"):
+        out.print(best.table(f"{title}; of each method the search that validation prefers"))
+    for folder, item in reports.items():
+        folder.mkdir(exist_ok=True)
+        item.write(folder)
     places = {name: place for name, (_, place) in request.tasks.items()}
     pictures = draw_figures(report, places, request.sweep, directory, _chance(request))
     files = [directory / f"comparison.{end}" for end in ("csv", "md", "tex", "json")]
     for path in [*files, *pictures]:
         out.print(str(path), highlight=False, soft_wrap=True)
+
+
+def _reports(request: Request, rows: Sequence[Row]) -> dict[Path, Report]:
+    """By folder: the comparison of methods, and what stands behind it, search by search."""
+    methods = request.searches.names() if request.searches.methods else {}
+    views = {request.directory: pooled(rows, methods)}
+    if methods:
+        views[request.directory / "each_search"] = list(rows)
+    if methods and request.searches.count > 1 and all(row.tuning for row in rows):
+        views[request.directory / "best_search"] = best_searches(rows, methods)
+    return {
+        folder: Report(
+            with_p_values(view, request.baseline, mode=request.mode),
+            request.score,
+            request.baseline,
+            mode=request.mode,
+        )
+        for folder, view in views.items()
+    }
 
 
 def _compared(request: Request, tasks: list[Task], store: CellStore) -> list[Row]:

@@ -4,7 +4,7 @@ from lightning_lossmeta.comparison.cells import CellStore
 from lightning_lossmeta.comparison.compare import Comparison, check_contenders, compare_losses
 from lightning_lossmeta.comparison.contenders import Contender
 from lightning_lossmeta.comparison.fixed import NamedLosses
-from lightning_lossmeta.comparison.pooling import pooled
+from lightning_lossmeta.comparison.pooling import best_searches, pooled
 from lightning_lossmeta.comparison.report import Report
 from lightning_lossmeta.comparison.rows import Row, with_p_values
 
@@ -15,6 +15,7 @@ __all__ = [
     "NamedLosses",
     "Report",
     "Row",
+    "best_searches",
     "check_contenders",
     "compare_losses",
     "pooled",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from lightning_lossmeta.comparison.rows import Row, by_task
 
@@ -27,14 +29,53 @@ def pooled(rows: Sequence[Row], methods: Mapping[str, Sequence[str]]) -> list[Ro
     >>> row.name, row.factor, row.at_edge, row.scores
     ('GP', 1.0, True, (0.5, 0.7, 0.9, 0.8))
     """
+    return _merged(rows, methods, _as_one)
+
+
+def best_searches(rows: Sequence[Row], methods: Mapping[str, Sequence[str]]) -> list[Row]:
+    """Rows in which each method has the one of its losses that validation data prefer.
+
+    What several searches are run for in practice: as with the learning rate, and together with it,
+    the mean score on the validation split decides. Tests then speak of that loss, not of the
+    method.
+
+    Args:
+        rows: As for :func:`pooled`, with tuned learning rates.
+        methods: As there.
+
+    >>> first = Row("GP 1", 1.0, False, (0.5, 0.7), tuning={1.0: 0.6, 3.0: math.nan})
+    >>> second = Row("GP 2", 3.0, True, (0.9, 0.8), tuning={1.0: 0.5, 3.0: 0.7})
+    >>> row, = best_searches([first, second], {"GP": ["GP 1", "GP 2"]})
+    >>> row.name, row.factor, row.scores
+    ('GP', 3.0, (0.9, 0.8))
+    """
+
+    def best(name: str, members: Sequence[Row]) -> Row:
+        return replace(max(members, key=_validated), name=name)
+
+    return _merged(rows, methods, best)
+
+
+def _merged(
+    rows: Sequence[Row],
+    methods: Mapping[str, Sequence[str]],
+    merge: Callable[[str, Sequence[Row]], Row],
+) -> list[Row]:
+    """One row for each method and task, in the place of the first of its losses."""
     homes = {loss: method for method, losses in methods.items() for loss in losses}
     found: list[Row] = []
     for group in by_task(rows).values():
         names = dict.fromkeys(homes.get(row.name, row.name) for row in group)
         for name in names:
             members = [row for row in group if homes.get(row.name, row.name) == name]
-            found.append(members[0] if name not in methods else _as_one(name, members))
+            found.append(members[0] if name not in methods else merge(name, members))
     return found
+
+
+def _validated(row: Row) -> float:
+    """The mean validation score at the learning rate that was chosen by it."""
+    scores = [score for score in row.tuning.values() if math.isfinite(score)]
+    return max(scores, default=-math.inf)
 
 
 def _as_one(name: str, members: Sequence[Row]) -> Row:

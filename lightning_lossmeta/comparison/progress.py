@@ -59,7 +59,7 @@ class ComparisonProgress:
         elif done == count or now - self._said >= EVERY:
             self._said = now
             left = ""
-            if done > self._known:
+            if done > self._known + 1:  # one may be the first of a stack that was trained at once
                 seconds = (now - self._started) / (done - self._known) * (count - done)
                 left = f", {seconds:.0f} s left"
             print(f"{stage}: {done} of {count} trainings{left}", flush=True)

@@ -80,6 +80,10 @@ def _table(path):
         return list(csv.DictReader(file))
 
 
+def _method(loss):
+    return loss if loss == "CE" else loss.rsplit(" ", 1)[0]
+
+
 def test_methods_learn_losses_that_are_compared(written, tmp_path, capsys):
     assert main(written()) == 0
     folder = tmp_path / "run"
@@ -113,7 +117,15 @@ def test_methods_learn_losses_that_are_compared(written, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "min a search" in said
     assert "2 searches of 2 seeds" in said
+    assert "of each method the search that validation prefers" in " ".join(said.split())
     assert (folder / "critical_difference.png").exists()
+
+    # The search with the best validation score stands for its method.
+    each = json.loads((folder / "each_search" / "comparison.json").read_text())
+    for row in json.loads((folder / "best_search" / "comparison.json").read_text()):
+        own = [r for r in each if r["task"] == row["task"] and _method(r["loss"]) == row["loss"]]
+        preferred = max(own, key=lambda r: max(r["tuning"].values()))
+        assert row["scores"] == preferred["scores"]
 
     # Again: nothing is learned or trained.
     before = {path: path.stat().st_mtime_ns for path in folder.glob("[lsc]*/**/*.json")}

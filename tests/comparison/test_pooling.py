@@ -1,10 +1,11 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.stats import ttest_ind
 
-from lightning_lossmeta.comparison import Row, pooled, with_p_values
+from lightning_lossmeta.comparison import Row, best_searches, pooled, with_p_values
 
 BASE = Row("CE", 1.0, False, (0.50, 0.52, 0.51), metrics={"seconds": (1.0, 1.0, 1.0)})
 LEARNED = [
@@ -40,3 +41,22 @@ def test_every_task_has_its_own():
 
 def test_without_methods_rows_stay():
     assert pooled(LEARNED, {}) == LEARNED
+
+
+def test_validation_alone_chooses_among_searches():
+    tunings = [{1.0: 0.7, 3.0: 0.2}, {1.0: math.nan, 3.0: 0.8}, {1.0: math.nan}]
+    losses = [replace(row, tuning=t) for row, t in zip(LEARNED, tunings, strict=True)]
+    base, chosen = best_searches([BASE, *losses], {"GP": ["GP 1", "GP 2", "GP 3"]})
+    assert base is BASE
+    assert chosen == replace(losses[1], name="GP")  # the worst on the test split
+    assert chosen.samples == LEARNED[1].scores
+
+
+def test_validation_chooses_task_by_task():
+    rows = [
+        Row(f"GP {number}", 1.0, False, (0.0,), task=task, tuning={1.0: score})
+        for task, scores in {"a": (0.9, 0.1), "b": (-2.0, -1.0)}.items()
+        for number, score in enumerate(scores, start=1)
+    ]
+    found = best_searches(rows, {"GP": ["GP 1", "GP 2"]})
+    assert [(row.task, row.tuning[1.0]) for row in found] == [("a", 0.9), ("b", -1.0)]
