@@ -22,20 +22,21 @@ def fuse(optimizer: torch.optim.Optimizer, network: nn.Module) -> None:
     training step takes (``python -m lightning_lossmeta.benchmarks.fused``).
 
     Args:
-        optimizer: Fresh. Left as it is unless it is SGD, Adam or AdamW over floats on a CPU or CUDA
-            device.
+        optimizer: Fresh; what it is given to compute is set at its first step. Left as it is unless
+            it is SGD, Adam or AdamW over floats on a CPU or CUDA device.
         network: Whose parameters it has; one with sparse gradients has no fused step.
     """
     if type(optimizer) not in FUSED or any(getattr(m, "sparse", False) for m in network.modules()):
         return
     if not all(_can_fuse(group) for group in optimizer.param_groups):
         return
-    for group in optimizer.param_groups:
-        group["fused"] = True
 
-    def begin(fused: torch.optim.Optimizer, *_: Any) -> None:
+    def begin(fresh: torch.optim.Optimizer, *_: Any) -> None:
         handle.remove()
-        _fill_momentum(fused)
+        for group in fresh.param_groups:
+            # With the state of a checkpoint it goes on as it was, fused or not.
+            group["fused"] = group["fused"] if fresh.state else True
+        _fill_momentum(fresh)
 
     handle = optimizer.register_step_pre_hook(begin)
 
@@ -46,7 +47,7 @@ def _fill_momentum(optimizer: torch.optim.Optimizer) -> None:
     A fused SGD that finds no buffer for one weight alone, which had no gradient before, fails.
     """
     for group in optimizer.param_groups:
-        if group.get("momentum"):
+        if group["fused"] and group.get("momentum"):
             for parameter in group["params"]:
                 buffer = torch.zeros_like(parameter, requires_grad=False)
                 optimizer.state[parameter].setdefault("momentum_buffer", buffer)
