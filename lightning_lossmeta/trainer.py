@@ -211,7 +211,13 @@ class MetaLossTrainer(pl.Trainer):
     ) -> None:
         for callback in callbacks:
             callback.on_generation_start(search, generation)
-        evaluations = score_generation(search, generation, evaluator, callbacks)
+
+        def tell(what: str, done: int, count: int) -> None:
+            for callback in callbacks:
+                callback.on_progress(search, what, done, count)
+
+        with evaluator.heard_by(tell):
+            evaluations = score_generation(search, generation, evaluator, callbacks)
         if generation == 0:
             _refuse_if_all_failed(evaluations)
         search.searcher.tell(evaluations)

@@ -255,3 +255,18 @@ def test_finalists_are_chosen_on_fresh_seeds(tmp_path):
 def test_finalists_refuse_numbers_below_one(bad):
     with pytest.raises(ValueError, match="at least 1, got 0"):
         Finalists(**bad)
+
+
+class _Listening(MetaCallback):
+    def __init__(self):
+        self.heard = []
+
+    def on_progress(self, search, what, done, count):
+        self.heard.append((search.searcher.generation, what, done, count))
+
+
+def test_callbacks_hear_how_far_a_generation_is(tmp_path):
+    callback = _Listening()
+    small_search(tmp_path / "run", [callback], generations=2)
+    trained = [("training", done, 4) for done in range(1, 5)]
+    assert callback.heard == [(generation, *what) for generation in (0, 1) for what in trained]

@@ -78,6 +78,16 @@ class MetaCallback(pl.Callback):
         """
         return None
 
+    def on_progress(self, search: Search, what: str, done: int, count: int) -> None:
+        """Called often within a generation.
+
+        Args:
+            search: Under way.
+            what: ``"local search"``, in steps, or ``"training"``, in trainings.
+            done: How many are done.
+            count: How many there are.
+        """
+
     def on_candidate_evaluated(
         self, search: Search, generation: int, index: int, evaluation: Evaluation
     ) -> None:

@@ -20,11 +20,14 @@ from rich.progress import (
 from lightning_lossmeta.callbacks.base import MetaCallback, Search
 from lightning_lossmeta.evaluation import Evaluation
 
+#: Without a terminal, seconds after which a generation says how far it is.
+EVERY = 60.0
+
 
 class SearchProgress(MetaCallback):
     """A bar over generations: best and mean fitness, rejected and diverged candidates, time left.
 
-    Where the output is no terminal, one line a generation.
+    Where the output is no terminal, one line a generation, and one a minute within it.
     """
 
     def __init__(self) -> None:
@@ -32,18 +35,31 @@ class SearchProgress(MetaCallback):
         self._counts: Counter[str] = Counter()
         self._started = 0.0
         self._first = 0
+        self._text = ""
+        self._said = 0.0
 
     def on_search_start(self, search: Search) -> None:
         """Open the bar."""
         console = Console()
         self._counts = Counter()
-        self._started = time.perf_counter()
+        self._started = self._said = time.perf_counter()
+        self._text = ""
         self._first = search.searcher.generation
         self._bar = None
         if console.is_terminal:
             self._bar = progress_bar(console, "generation")
             self._bar.add_task("", total=search.generations, completed=self._first)
             self._bar.start()
+
+    def on_progress(self, search: Search, what: str, done: int, count: int) -> None:
+        """Say how far a generation is."""
+        text = f"{what} {done} of {count}"
+        if self._bar is not None:
+            shown = f"{self._text}; {text}" if self._text else text
+            self._bar.update(self._bar.task_ids[0], description=shown)
+        elif (now := time.perf_counter()) - self._said >= EVERY:
+            self._said = now
+            self._say(f"generation {search.searcher.generation + 1}/{search.generations}: {text}")
 
     def on_generation_end(
         self, search: Search, generation: int, evaluations: list[Evaluation]
@@ -61,12 +77,13 @@ class SearchProgress(MetaCallback):
             for kind in ("rejected", "diverged", "failed")
             if self._counts[kind] or kind != "failed"
         )
-        text = f"best {best:.4f}, mean {mean:.4f}, {bad}"
+        text = self._text = f"best {best:.4f}, mean {mean:.4f}, {bad}"
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=generation + 1, description=text)
             return
         done = generation + 1 - self._first
-        left = (time.perf_counter() - self._started) / done * (search.generations - generation - 1)
+        self._said = time.perf_counter()
+        left = (self._said - self._started) / done * (search.generations - generation - 1)
         self._say(f"generation {generation + 1}/{search.generations}: {text}, {left:.0f} s left")
 
     def _say(self, text: str) -> None:

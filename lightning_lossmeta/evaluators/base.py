@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -27,6 +28,10 @@ class Job:
     task: Task
 
 
+#: Told what is being done, how much of it is done, and of how much.
+Listener = Callable[[str, int, int], None]
+
+
 class Evaluator(ABC):
     """Trains with each candidate's loss and scores the result.
 
@@ -40,6 +45,7 @@ class Evaluator(ABC):
     """
 
     refines: ClassVar[bool] = False
+    _listener: Listener | None = None
 
     @abstractmethod
     def _evaluate_task(
@@ -106,13 +112,36 @@ class Evaluator(ABC):
         if reason := self.unsupported(family, tasks):
             raise ValueError(f"{type(self).__name__} can't be used here: {reason}")
         jobs = [Job(candidate, task) for task in tasks for candidate in candidates]
-        found = dict(self._run(jobs, family))
+        found: dict[int, Evaluation] = {}
+        for place, item in self._run(jobs, family):
+            found[place] = item
+            self._tell("training", len(found), len(jobs))
         names = [task.name for task in tasks]
         count = len(candidates)
         return [
             _mean([found[place] for place in range(index, len(jobs), count)], names)
             for index in range(count)
         ]
+
+    @contextmanager
+    def heard_by(self, listener: Listener) -> Iterator[None]:
+        """Have a listener told how far :meth:`refine` and :meth:`evaluate` are.
+
+        Args:
+            listener: Called often; its time is the evaluator's.
+        """
+        heard = {id(one): one for one in (self, self.plain)}.values()
+        try:
+            for one in heard:
+                one._listener = listener
+            yield
+        finally:
+            for one in heard:
+                one._listener = None
+
+    def _tell(self, what: str, done: int, count: int) -> None:
+        if self._listener is not None:
+            self._listener(what, done, count)
 
     def run(self, jobs: Sequence[Job], family: LossFamily) -> Iterator[tuple[int, Evaluation]]:
         """Do jobs of any tasks, giving each result as soon as it is known.

@@ -200,6 +200,7 @@ class RefinedEvaluator(Evaluator):
                     break
                 episodes = [stream.next(number) for stream in streams]
                 step_together(searches, episodes)
+                self._tell("local search", number + 1, self.meta_steps)
             seconds = time.perf_counter() - started
         shared = (seconds - sum(s.seconds for s in searches)) / max(1, len(searches))
         for search in searches:

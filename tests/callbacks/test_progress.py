@@ -42,6 +42,33 @@ def test_a_bar_on_a_terminal(tmp_path, monkeypatch):
     assert "best 0.7300" in screen.getvalue()
 
 
+def test_within_a_generation_one_line_a_minute(tmp_path, capsys, monkeypatch):
+    search, callback = make_search(tmp_path), SearchProgress()
+    clock = iter([100.0, 130.0, 160.0, 170.0, 220.0])
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: next(clock))
+    callback.on_search_start(search)
+    for done in range(1, 5):
+        callback.on_progress(search, "local search", done, 4)
+    assert capsys.readouterr().out.splitlines() == [
+        "generation 1/3: local search 2 of 4",
+        "generation 1/3: local search 4 of 4",
+    ]
+
+
+def test_within_a_generation_the_bar_says_how_far_it_is(tmp_path, monkeypatch):
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=150)
+    monkeypatch.setattr(progress, "Console", lambda: console)
+    search, callback = make_search(tmp_path), SearchProgress()
+    callback.on_search_start(search)
+    callback.on_progress(search, "training", 1, 4)
+    run_generation(search, [callback])
+    callback.on_progress(search, "training", 2, 4)
+    callback.on_search_end(search)
+    shown = " ".join(re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue()).split())
+    assert re.search(r"best 0\.\d+, mean 0\.\d+, .*; training 2 of 4", shown)
+
+
 @pytest.mark.parametrize("terminal", [False, True])
 def test_an_interrupted_search_closes_what_was_never_opened(terminal):
     SearchProgress().on_search_end(None)

@@ -61,6 +61,16 @@ def _outcomes(found):
     return [(item.candidate, item.fitness, item.status) for item in found]
 
 
+def test_says_how_far_it_is_while_it_is_listened_to():
+    heard, evaluator = [], _refined()
+    with evaluator.heard_by(lambda *what: heard.append(what)):
+        evaluator.evaluate([SQUARE, SQUARE], TREES, [make_task()])
+    steps = [("local search", done, 3) for done in (1, 2, 3)]
+    assert heard == [*steps, ("training", 1, 2), ("training", 2, 2)]
+    evaluator.evaluate([SQUARE], TREES, [make_task()])
+    assert len(heard) == 5
+
+
 def test_what_comes_back_is_what_was_scored():
     found = _refined().evaluate([SQUARE, SQUARE], TREES, [make_task()])
     for item in found:
