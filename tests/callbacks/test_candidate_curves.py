@@ -1,4 +1,5 @@
 import math
+import time
 from dataclasses import replace
 
 import pytest
@@ -135,6 +136,7 @@ def test_resumed_drops_what_a_crash_left(tmp_path):
     first.on_generation_end(search, 1, crashed)
     first.on_search_end(search)
     assert len(_runs(tmp_path / "tensorboard")) == 8
+    time.sleep(1.1)  # event files are read by name, and their names tell seconds apart
     second = CandidateCurves(top_k=1, pictures=False)
     run_search(search, [second], 1)
     assert _runs(tmp_path / "tensorboard") == [
