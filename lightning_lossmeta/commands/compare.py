@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from lightning_lossmeta.commands.compare_figures import draw_figures
 from lightning_lossmeta.commands.compare_request import Request, parse, reported
@@ -42,17 +41,17 @@ def _run(request: Request) -> None:
     finally:
         request.evaluator.close()
     reports = _reports(request, rows)
-    report = reports[directory]
+    report = reports[""]
     out = console(width=150)
     for task, choice in request.evaluator.state_dict().get("reports", {}).items():
         out.print(f"evaluator for {task}: {choice}", highlight=False, soft_wrap=True)
     title = _title(tasks, request.comparison)
     out.print(report.table(title))
-    if best := reports.get(directory / "best_search"):
+    if best := reports.get("best_search"):
         out.print(best.table(f"{title}; of each method the search that validation prefers"))
-    for folder, item in reports.items():
-        folder.mkdir(exist_ok=True)
-        item.write(folder)
+    for name, item in reports.items():
+        (directory / name).mkdir(exist_ok=True)
+        item.write(directory / name)
     places = {name: place for name, (_, place) in request.tasks.items()}
     pictures = draw_figures(report, places, request.sweep, directory, _chance(request))
     files = [directory / f"comparison.{end}" for end in ("csv", "md", "tex", "json")]
@@ -60,22 +59,22 @@ def _run(request: Request) -> None:
         out.print(str(path), highlight=False, soft_wrap=True)
 
 
-def _reports(request: Request, rows: Sequence[Row]) -> dict[Path, Report]:
-    """By folder: the comparison of methods, and what stands behind it, search by search."""
+def _reports(request: Request, rows: Sequence[Row]) -> dict[str, Report]:
+    """By sub-folder: the comparison of methods (in none), and what stands behind it."""
     methods = request.searches.names() if request.searches.methods else {}
-    views = {request.directory: pooled(rows, methods)}
+    views = {"": pooled(rows, methods)}
     if methods:
-        views[request.directory / "each_search"] = list(rows)
+        views["each_search"] = list(rows)
     if methods and request.searches.count > 1 and all(row.tuning for row in rows):
-        views[request.directory / "best_search"] = best_searches(rows, methods)
+        views["best_search"] = best_searches(rows, methods)
     return {
-        folder: Report(
+        name: Report(
             with_p_values(view, request.baseline, mode=request.mode),
             request.score,
             request.baseline,
             mode=request.mode,
         )
-        for folder, view in views.items()
+        for name, view in views.items()
     }
 
 

@@ -33,9 +33,9 @@ def fuse(optimizer: torch.optim.Optimizer, network: nn.Module) -> None:
 
     def begin(fresh: torch.optim.Optimizer, *_: Any) -> None:
         handle.remove()
-        for group in fresh.param_groups:
-            # With the state of a checkpoint it goes on as it was, fused or not.
-            group["fused"] = group["fused"] if fresh.state else True
+        if not fresh.state:  # with that of a checkpoint it goes on as it was, fused or not
+            for group in fresh.param_groups:
+                group["fused"] = True
         _fill_momentum(fresh)
 
     handle = optimizer.register_step_pre_hook(begin)

@@ -37,6 +37,11 @@ def _is_fused(optimizer):
     return [group["fused"] for group in optimizer.param_groups] == [True]
 
 
+def _assert_equal(weights, expected):
+    for own, other in zip(weights, expected, strict=True):
+        assert torch.equal(own, other)
+
+
 def _trained(network, optimizer, steps=6, late=()):
     """Parameters after some steps; those at places ``late`` have no gradient at first."""
     generator = torch.Generator().manual_seed(1)
@@ -78,8 +83,7 @@ def test_who_chose_otherwise_or_can_not_is_left_alone(make):
     network, other = _network(), _network()
     optimizer, untouched = _optimizer(make, network), make(other.parameters())
     expected = _trained(other, untouched)
-    for own, weight in zip(_trained(network, optimizer), expected, strict=True):
-        assert torch.equal(own, weight)
+    _assert_equal(_trained(network, optimizer), expected)
     settings = [dict(o.param_groups[0], params=()) for o in (optimizer, untouched)]
     assert settings[0] == settings[1]
 
@@ -121,8 +125,7 @@ def test_a_checkpoint_goes_on_where_it_was(name):
     again = _optimizer(OPTIMIZERS[name], copy)
     again.load_state_dict(deepcopy(optimizer.state_dict()))
     expected = _trained(whole, optimizer)
-    for own, other in zip(_trained(copy, again), expected, strict=True):
-        assert torch.equal(own, other)
+    _assert_equal(_trained(copy, again), expected)
 
 
 def test_the_state_of_a_fresh_one_can_be_shared():
@@ -130,8 +133,7 @@ def test_the_state_of_a_fresh_one_can_be_shared():
     one, other = (_optimizer(OPTIMIZERS["nesterov"], network) for network in (first, second))
     other.load_state_dict(one.state_dict())
     expected = _trained(first, one)
-    for own, weight in zip(_trained(second, other), expected, strict=True):
-        assert torch.equal(own, weight)
+    _assert_equal(_trained(second, other), expected)
 
 
 @pytest.mark.parametrize("name", ["nesterov", "adam"])
@@ -143,6 +145,5 @@ def test_a_checkpoint_of_one_that_was_not_fused_stays_so(name):
     again = _optimizer(OPTIMIZERS[name], copy)
     again.load_state_dict(deepcopy(before.state_dict()))
     expected = _trained(plain, before)
-    for own, other in zip(_trained(copy, again), expected, strict=True):
-        assert torch.equal(own, other)
+    _assert_equal(_trained(copy, again), expected)
     assert not _is_fused(again)
