@@ -7,7 +7,7 @@ from typing import Any
 
 _HOMES = {
     "analysis": ("loss_figure", "save_figure"),
-    "artifacts": ("Artifact", "ArtifactError", "LearnedLoss", "load_loss", "ready_loss"),
+    "artifacts": ("Artifact", "ArtifactError", "LearnedLoss", "load_loss", "get_loss"),
     "callbacks": (
         "CandidateCurves",
         "FGSMFitness",
@@ -17,19 +17,19 @@ _HOMES = {
         "LearningRateFactor",
         "LossNormalisation",
         "MetaCallback",
-        "Rejection",
+        "RejectionFilter",
         "SampleAttraction",
         "SearchCheckpoint",
         "SearchHistory",
         "SearchProgress",
         "SymbolicArchive",
-        "TrainingTime",
+        "TrainingProgress",
     ),
     "candidate": ("Candidate",),
     "comparison": (
-        "CellStore",
+        "RunStore",
         "compare_losses",
-        "Comparison",
+        "ComparisonConfig",
         "Report",
     ),
     "data": (
@@ -56,7 +56,7 @@ _HOMES = {
         "TensorDataModule",
         "TransitionNoise",
         "estimate_transition",
-        "transition_of",
+        "empirical_transition",
     ),
     "evaluation": ("Evaluation", "Status"),
     "evaluators": (
@@ -64,7 +64,6 @@ _HOMES = {
         "Evaluator",
         "PopulationEvaluator",
         "ProcessEvaluator",
-        "RefinedEvaluator",
         "TrainerEvaluator",
     ),
     "families": (
@@ -79,8 +78,14 @@ _HOMES = {
         "TaylorLoss",
         "TaylorRegressionLoss",
     ),
-    "finalists": ("Finalists",),
-    "losses": ("CrossEntropy", "LossFunction", "MeanSquaredError", "TimedLoss", "set_time"),
+    "local_search": ("RefinedEvaluator",),
+    "losses": (
+        "CrossEntropy",
+        "LossFunction",
+        "MeanSquaredError",
+        "ProgressDependentLoss",
+        "set_progress",
+    ),
     "models": (
         "AlexNet",
         "AllCNNC",
@@ -112,7 +117,7 @@ _HOMES = {
         "Searcher",
     ),
     "task": ("Session", "Task"),
-    "trainer": ("MetaLossTrainer", "SearchError", "SearchResult"),
+    "search": ("Finalists", "MetaLossTrainer", "SearchError", "SearchResult"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

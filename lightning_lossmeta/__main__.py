@@ -43,10 +43,10 @@ def main(argv: list[str] | None = None) -> int:
         print(version("lightning-lossmeta"))
         return 0
     if command in LIGHT:
-        module = importlib.import_module(f"lightning_lossmeta.commands.{command}")
+        module = importlib.import_module(f"lightning_lossmeta.cli.commands.{command}")
         return int(module.main(rest))
     if command in LIGHTNING:
-        from lightning_lossmeta.cli import run
+        from lightning_lossmeta.cli.lightning import run
 
         return run(arguments)
     near = difflib.get_close_matches(command, [*LIGHTNING, *LIGHT], n=1)

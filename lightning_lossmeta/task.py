@@ -12,8 +12,8 @@ from typing import Literal
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.seed import isolate_rng
 
-from lightning_lossmeta.checks import check_at_least
-from lightning_lossmeta.seeds import seed_all
+from lightning_lossmeta._seeds import seed_all
+from lightning_lossmeta._validation import check_at_least
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Session:
         monitor: The logged metric that is the fitness.
         mode: Whether more or less of it is better.
         validations: How many points the validation curve has; the last is always taken.
-        images: How many training samples a session sees, drawn class-balanced by the task's seed;
-            ``None`` for all. Few samples over many steps reward losses that do not memorise.
+        train_samples: How many training samples a session sees, drawn class-balanced by the task's
+            seed; ``None`` for all. Few samples over many steps reward losses that do not memorise.
         learning_rate_factor: Multiplies every learning rate that the module configures.
         split: Which data score the fit, by the module's ``validation_step``.
         precision: As in ``Trainer``.
@@ -44,7 +44,7 @@ class Session:
     monitor: str = "val_accuracy"
     mode: Literal["max", "min"] = "max"
     validations: int = 4
-    images: int | None = None
+    train_samples: int | None = None
     learning_rate_factor: float = 1.0
     split: Literal["val", "test"] = "val"
     precision: str = "32-true"
@@ -57,8 +57,8 @@ class Session:
     def __post_init__(self) -> None:
         check_at_least(1, steps=self.steps)
         check_at_least(0, validations=self.validations)
-        if self.images is not None:
-            check_at_least(1, images=self.images)
+        if self.train_samples is not None:
+            check_at_least(1, train_samples=self.train_samples)
         if self.mode not in ("max", "min"):
             raise ValueError(f"Expected argument `mode` to be 'max' or 'min', got {self.mode!r}.")
         if self.split not in ("val", "test"):

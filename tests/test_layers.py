@@ -11,16 +11,18 @@ PACKAGE = Path(lightning_lossmeta.__file__).parent
 
 #: From low to high; a module imports from lower layers, or from its own.
 LAYERS = [
-    {"candidate", "checks", "described", "evaluation", "seeds", "task"},
+    {"_seeds", "_validation", "_fingerprint", "candidate", "evaluation", "task"},
     {"losses"},
     {"families", "theory", "models", "data"},
     {"artifacts"},
     {"analysis"},
     {"searchers", "modules", "callbacks"},
+    {"training"},
     {"evaluators"},
+    {"local_search"},
     {"comparison"},
-    {"fallback", "finalists", "generation", "preflight", "runs", "settings", "summary", "trainer"},
-    {"cli", "commands", "configuration", "__main__", "hints"},
+    {"search"},
+    {"cli", "__main__"},
     {"benchmarks"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
@@ -89,5 +91,5 @@ def test_packages_of_one_layer_do_not_import_each_other_in_circles():
 
 def test_the_check_sees_a_wrong_import(tmp_path):
     source = "def f():\n    from lightning_lossmeta import MetaLossTrainer\n"
-    assert list(_parts_imported(ast.parse(source))) == ["trainer"]
-    assert RANK["trainer"] > RANK["losses"]
+    assert list(_parts_imported(ast.parse(source))) == ["search"]
+    assert RANK["search"] > RANK["losses"]

@@ -147,7 +147,7 @@ def test_what_can_not_take_a_loss_is_refused():
         ("steps", 1.5),
         ("steps", True),
         ("validations", -1),
-        ("images", 0),
+        ("train_samples", 0),
         ("mode", "up"),
         ("split", "train"),
         ("learning_rate_factor", 0.0),

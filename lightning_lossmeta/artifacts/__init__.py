@@ -6,7 +6,7 @@ from lightning_lossmeta.artifacts.export_error import ExportError
 from lightning_lossmeta.artifacts.files import write_atomic
 from lightning_lossmeta.artifacts.learned import LearnedLoss, load_loss
 from lightning_lossmeta.artifacts.reading import ArtifactError
-from lightning_lossmeta.artifacts.zoo import ReadyLoss, find_loss, ready_loss, ready_names
+from lightning_lossmeta.artifacts.zoo import ReadyLoss, find_loss, get_loss, ready_names
 
 __all__ = [
     "Artifact",
@@ -17,8 +17,8 @@ __all__ = [
     "export_file",
     "export_text",
     "find_loss",
+    "get_loss",
     "load_loss",
-    "ready_loss",
     "ready_names",
     "write_atomic",
 ]

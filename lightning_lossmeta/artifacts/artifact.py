@@ -57,9 +57,9 @@ class Artifact:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.family.storable:
+        if not self.family.serializable:
             raise ValueError(
-                f"Expected argument `family` to be storable, got {type(self.family).__name__}."
+                f"Expected argument `family` to be serializable, got {type(self.family).__name__}."
             )
         if self.reduction not in ("mean", "sum", "none"):
             raise ValueError(
@@ -183,7 +183,9 @@ def _family(content: Any) -> LossFamily:
     where = f"`settings` of family '{name}'"
     later = cls.later_settings
     needed = set(inspect.signature(cls).parameters) - later
-    settings = expect_keys(where, mapping["settings"], needed, later)
+    former = cls.former_settings
+    given = {former.get(k, k): v for k, v in expect_mapping(where, mapping["settings"]).items()}
+    settings = expect_keys(where, given, needed, later)
     try:
         return cls(**settings)
     except _MISUSE as error:
@@ -191,10 +193,10 @@ def _family(content: Any) -> LossFamily:
 
 
 def _known_families() -> dict[str, type[LossFamily]]:
-    """The storable families that are defined by now; of one name the first."""
+    """The serializable families that are defined by now; of one name the first."""
     found: dict[str, type[LossFamily]] = {}
     for cls in _subclasses(LossFamily):
-        if cls.storable and not inspect.isabstract(cls):
+        if cls.serializable and not inspect.isabstract(cls):
             found.setdefault(cls.name, cls)
     return found
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
+from lightning_lossmeta.losses.progress_dependent import depends_on_progress
 from lightning_lossmeta.losses.regression import RegressionLoss
-from lightning_lossmeta.losses.timed import has_time
 
 
 class ExportError(ValueError):
@@ -23,8 +23,8 @@ def check_exportable(name: str, loss: nn.Module) -> None:
             f"'{name}' is for regression, and this format knows losses of classes alone: use "
             "load_loss, or --format json."
         )
-    if has_time(loss):
+    if depends_on_progress(loss):
         raise ExportError(
             f"'{name}' depends on the training's progress t, which a file can't know: use "
-            "load_loss and set_time."
+            "load_loss and set_progress."
         )

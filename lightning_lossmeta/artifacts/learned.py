@@ -14,8 +14,8 @@ class LearnedLoss(LossFunction):
     """A loss that a search found, read from its JSON file; a drop-in for ``nn.CrossEntropyLoss``.
 
     One that changes in the course of training stays at its start, t = 0, until
-    :func:`~lightning_lossmeta.losses.timed.set_time`, or the callback
-    :class:`~lightning_lossmeta.callbacks.TrainingTime` in a Lightning fit, says otherwise.
+    :func:`~lightning_lossmeta.losses.progress_dependent.set_progress`, or the callback
+    :class:`~lightning_lossmeta.callbacks.TrainingProgress` in a Lightning fit, says otherwise.
 
     Args:
         path: The file, e.g. ``runs/quickstart/best.json``.

@@ -16,7 +16,7 @@ from lightning_lossmeta.families import TaylorFamily
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.theory import ALLCNNC_CIFAR10
 
-_HAND_MADE: dict[str, type[LossFunction]] = {
+_BASELINES: dict[str, type[LossFunction]] = {
     "cross_entropy": losses.CrossEntropy,
     "label_smoothing": losses.LabelSmoothing,
     "focal": losses.Focal,
@@ -88,11 +88,11 @@ class ReadyLoss:
 
 
 def ready_names() -> list[str]:
-    """The names that :func:`ready_loss` knows: hand-made, published, shipped as files."""
-    return [*_HAND_MADE, *_PUBLISHED, *_shipped()]
+    """The names that :func:`get_loss` knows: hand-made, published, shipped as files."""
+    return [*_BASELINES, *_PUBLISHED, *_shipped()]
 
 
-def ready_loss(name: str) -> LossFunction:
+def get_loss(name: str) -> LossFunction:
     """A new loss by its name.
 
     Args:
@@ -102,7 +102,7 @@ def ready_loss(name: str) -> LossFunction:
         UnknownLossError: If there is none of this name.
         ArtifactError: If its file is damaged.
 
-    >>> ready_loss("focal")
+    >>> get_loss("focal")
     Focal(gamma=2.0)
     """
     return describe_ready(name).loss
@@ -112,7 +112,7 @@ def describe_ready(name: str) -> ReadyLoss:
     """A new loss by its name, with what is known of it.
 
     Args:
-        name: As in :func:`ready_loss`.
+        name: As in :func:`get_loss`.
 
     Raises:
         UnknownLossError: If there is none of this name.
@@ -126,8 +126,8 @@ def describe_ready(name: str) -> ReadyLoss:
         hint = f" Did you mean '{known.get(near[0], near[0])}'?" if near else ""
         raise UnknownLossError(f"there is no ready loss '{name}'.{hint} See lossmeta zoo.")
     found = known[plain]
-    if found in _HAND_MADE:
-        return _hand_made(found, _HAND_MADE[found])
+    if found in _BASELINES:
+        return _hand_made(found, _BASELINES[found])
     if found in _PUBLISHED:
         return _learned(found, _PUBLISHED[found])
     return _from_file(_shipped()[found], found)

@@ -20,11 +20,11 @@ from rich.table import Table
 
 from lightning_lossmeta.benchmarks.record import save
 from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.evaluators.unrolled import Episode, meta_loss
-from lightning_lossmeta.evaluators.unrolled_optimizers import UnrolledSGD
-from lightning_lossmeta.evaluators.unrolled_search import LocalSearch
-from lightning_lossmeta.evaluators.unrolled_shared import step_together
 from lightning_lossmeta.families import ExpressionFamily
+from lightning_lossmeta.local_search.optimizers import UnrolledSGD
+from lightning_lossmeta.local_search.search import LocalSearch
+from lightning_lossmeta.local_search.shared import step_together
+from lightning_lossmeta.local_search.unrolled import Episode, meta_loss
 from lightning_lossmeta.models import MLP
 
 #: Inputs, hidden layers, outputs, batch.

@@ -19,9 +19,9 @@ from rich.table import Table
 
 from lightning_lossmeta.benchmarks.record import save
 from lightning_lossmeta.benchmarks.search_tasks import diabetes_module
-from lightning_lossmeta.callbacks.rejection import artificial_predictions, improvement
+from lightning_lossmeta.callbacks.filters.rejection import artificial_predictions, improvement
 from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.commands.methods import make_method, read_method
+from lightning_lossmeta.cli.search_methods import make_search_method, read_search_method
 from lightning_lossmeta.data import DiabetesDataModule
 from lightning_lossmeta.evaluation import Status
 from lightning_lossmeta.families import LossFamily
@@ -38,7 +38,7 @@ CASES = {
 
 
 def passes(family: LossFamily, candidate: Candidate) -> bool:
-    """The verdict of :class:`~lightning_lossmeta.callbacks.Rejection` by its defaults."""
+    """The verdict of :class:`~lightning_lossmeta.callbacks.RejectionFilter` by its defaults."""
     loss = family.build(candidate)
     return improvement(loss, *artificial_predictions(loss, 100, None, 0)) > 0
 
@@ -55,8 +55,8 @@ def measure(candidates: int, hidden: list[int], seed: int) -> list[dict[str, Any
         A row a case: how many, how often the local search diverged, its seconds, and the best and
         median squared error on the validation split of those that could be trained.
     """
-    settings = {"file": "configs/methods/evomal.yaml", "family.init_args.task": "regression"}
-    method = make_method(read_method(settings))
+    settings = {"file": "configs/methods/evomal.yaml", "family.init_args.problem": "regression"}
+    method = make_search_method(read_search_method(settings))
     family, evaluator = method.family, method.evaluator
     if evaluator is None:
         raise ValueError("Expected the method to name its evaluator.")

@@ -54,8 +54,8 @@ def diabetes_module(hidden: list[int]) -> SupervisedModule:
 
 def diabetes(hidden: list[int]) -> SearchTask:
     """The first of ``configs/compare/evomal_regression.yaml``, with these hidden layers."""
-    regression = {"family.init_args.task": "regression"}
-    cubic = {"order": 3, "start": "mse", "task": "regression"}
+    regression = {"family.init_args.problem": "regression"}
+    cubic = {"order": 3, "start": "mse", "problem": "regression"}
     settings: dict[str, dict[str, Any]] = {
         "ml3": regression,
         "taylorglo": {"family.init_args": cubic, "searcher.init_args.sigma": 0.5},

@@ -26,11 +26,11 @@ from rich.table import Table
 from lightning_lossmeta.benchmarks.record import save
 from lightning_lossmeta.benchmarks.search_tasks import SearchTask, diabetes, mnist
 from lightning_lossmeta.callbacks import MetaCallback, Search
-from lightning_lossmeta.commands.methods import make_method, read_method
-from lightning_lossmeta.configuration import patched
+from lightning_lossmeta.cli.configuration import patched
+from lightning_lossmeta.cli.search_methods import make_search_method, read_search_method
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.evaluators import Evaluator
-from lightning_lossmeta.trainer import MetaLossTrainer
+from lightning_lossmeta.search.trainer import MetaLossTrainer
 
 T = TypeVar("T")
 
@@ -109,13 +109,13 @@ def measure(
         Seconds of a session, a local search and a generation, counts, and the whole in minutes.
     """
     settings = {"file": f"configs/methods/{method}.yaml"} | task.settings.get(method, {})
-    config = read_method(settings)
+    config = read_search_method(settings)
     if evaluator is not None:
         place = (
             "evaluator.init_args.evaluator" if "init_args" in config["evaluator"] else "evaluator"
         )
         config = patched(config, {f"{place}.class_path": f"lightning_lossmeta.{evaluator}"})
-    made = make_method(config)
+    made = make_search_method(config)
     watch = Stopwatch()
     if made.evaluator is None:
         raise ValueError(f"Expected the method {method} to name its evaluator.")

@@ -22,10 +22,11 @@ from rich.table import Table
 
 from lightning_lossmeta.benchmarks.record import save
 from lightning_lossmeta.benchmarks.workloads import FAMILY, WORKLOADS, Workload, candidates
-from lightning_lossmeta.evaluators import PopulationEvaluator, RefinedEvaluator
-from lightning_lossmeta.evaluators.threads import threads_for
+from lightning_lossmeta.evaluators import PopulationEvaluator
+from lightning_lossmeta.local_search import RefinedEvaluator
 from lightning_lossmeta.models import MLP
 from lightning_lossmeta.task import Task
+from lightning_lossmeta.training.threads import threads_for
 
 WIDE = Workload("784-1000-1000-10", partial(MLP, 784, [1000, 1000], 10), 28)
 NAMES = ("digits-MLP", "MNIST-logistic", "784-256-10", "MLP-1000", "LeNet-5")

@@ -10,8 +10,8 @@ import torch
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
+from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.analysis import attraction_history_figure, check_picture, save_figure
-from lightning_lossmeta.checks import check_at_least
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.theory import attraction
 

@@ -102,7 +102,7 @@ def best_artifact(
         "generations": search.searcher.generation,
         "candidates_a_generation": getattr(search.searcher, "population", None),
         "steps": session.steps,
-        "images": session.images,
+        "train_samples": session.train_samples,
         "learning_rate_factor": session.learning_rate_factor,
         "precision": session.precision,
         "seed": search.seed,
@@ -121,7 +121,7 @@ def best_artifact(
 
 def _generation(search: Search, chosen: Evaluation) -> int | None:
     """When a candidate was tried first."""
-    for number, told in enumerate(search.searcher.told):
+    for number, told in enumerate(search.searcher.history):
         if any(item.candidate == chosen.candidate for item in told):
             return number
     return None

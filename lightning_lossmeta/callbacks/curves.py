@@ -87,7 +87,7 @@ class CandidateCurves(MetaCallback):
         if writer is None:
             return
         scores = [item.fitness for item in evaluations if math.isfinite(item.fitness)]
-        figures = {"spread": search.searcher.spread}
+        figures = {"diversity": search.searcher.diversity}
         if scores:
             figures |= {"fitness/mean": statistics.fmean(scores), "fitness/generation": max(scores)}
         if search.best is not None:

@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 
 from lightning_lossmeta.artifacts import LearnedLoss
 from lightning_lossmeta.callbacks.learning_rate import LearningRateFactor
-from lightning_lossmeta.callbacks.training_time import TrainingTime
+from lightning_lossmeta.callbacks.training_progress import TrainingProgress
 from lightning_lossmeta.task import check_loss_fn
 
 
@@ -17,7 +17,7 @@ class InjectLoss(LearningRateFactor):
     """Swaps the ``loss_fn`` of a LightningModule for a learned loss while it is fitted.
 
     A loss that depends on the training's progress is told of it, as by
-    :class:`~lightning_lossmeta.callbacks.training_time.TrainingTime`.
+    :class:`~lightning_lossmeta.callbacks.training_progress.TrainingProgress`.
 
     Args:
         path: The JSON file of a learned loss; read at once, so that a bad file fails early.
@@ -33,7 +33,7 @@ class InjectLoss(LearningRateFactor):
         super().__init__(learning_rate_factor)
         self.path = path
         self.loss = LearnedLoss(path)
-        self._time = TrainingTime()
+        self._time = TrainingProgress()
         self._original: Any = None
         self._swapped = False
 

@@ -1,22 +1,22 @@
 """Honest comparisons of losses."""
 
-from lightning_lossmeta.comparison.cells import CellStore
-from lightning_lossmeta.comparison.compare import Comparison, check_contenders, compare_losses
-from lightning_lossmeta.comparison.contenders import Contender
-from lightning_lossmeta.comparison.fixed import NamedLosses
+from lightning_lossmeta.comparison.compare import ComparisonConfig, check_methods, compare_losses
+from lightning_lossmeta.comparison.methods import Method
+from lightning_lossmeta.comparison.named_losses import NamedLosses
 from lightning_lossmeta.comparison.pooling import best_searches, pooled
 from lightning_lossmeta.comparison.report import Report
 from lightning_lossmeta.comparison.rows import Row, with_p_values
+from lightning_lossmeta.comparison.runs import RunStore
 
 __all__ = [
-    "CellStore",
-    "Comparison",
-    "Contender",
+    "ComparisonConfig",
+    "Method",
     "NamedLosses",
     "Report",
     "Row",
+    "RunStore",
     "best_searches",
-    "check_contenders",
+    "check_methods",
     "compare_losses",
     "pooled",
     "with_p_values",

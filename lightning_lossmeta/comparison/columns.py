@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lightning_lossmeta.callbacks.scores import CALIBRATION, CLEAN, FLIPPED
+from lightning_lossmeta.callbacks.fitness.comparison_scores import CALIBRATION, CLEAN, FLIPPED
 from lightning_lossmeta.comparison.compare import AT_BEST, SECONDS
 from lightning_lossmeta.comparison.rows import Row, deviation
 

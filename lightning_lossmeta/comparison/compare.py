@@ -8,11 +8,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lightning_lossmeta.callbacks.scores import VALIDATION, VALIDATION_ERROR, ComparisonScores
-from lightning_lossmeta.checks import check_at_least
-from lightning_lossmeta.comparison.cells import Cell, CellStore, repeated, run_cells
-from lightning_lossmeta.comparison.contenders import Contender
+from lightning_lossmeta._validation import check_at_least
+from lightning_lossmeta.callbacks.fitness.comparison_scores import (
+    VALIDATION,
+    VALIDATION_ERROR,
+    ComparisonScores,
+)
+from lightning_lossmeta.comparison.methods import Method
 from lightning_lossmeta.comparison.rows import Row
+from lightning_lossmeta.comparison.runs import Run, RunStore, repeated, train_runs
 from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.evaluators.base import Evaluator
 from lightning_lossmeta.task import Task
@@ -23,7 +27,7 @@ SECONDS = "seconds"
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ComparisonConfig:
     """How losses are compared.
 
     Args:
@@ -64,12 +68,12 @@ class Comparison:
 
 
 def compare_losses(
-    losses: Mapping[str, Contender],
+    losses: Mapping[str, Method],
     tasks: Task | Sequence[Task],
     evaluator: Evaluator,
-    settings: Comparison,
+    settings: ComparisonConfig,
     progress: Callable[[str, int, int], None] = lambda stage, done, count: None,
-    store: CellStore | None = None,
+    store: RunStore | None = None,
     repeats: bool = False,
 ) -> list[Row]:
     """Train every loss alike and score it on the test split.
@@ -94,27 +98,27 @@ def compare_losses(
     """
     tasks = [tasks] if isinstance(tasks, Task) else list(tasks)
     if not repeats:
-        check_contenders(losses)
+        check_methods(losses)
     names = [task.name for task in tasks]
     if not names or len(set(names)) < len(names):
         raise ValueError(
             "Expected argument `tasks` to hold tasks of different names, at least one, got "
             f"{names}."
         )
-    contenders = dict(losses)
-    store = store or CellStore()
+    methods = dict(losses)
+    store = store or RunStore()
     grid = sorted(settings.learning_rate_factors)
 
-    def run(cells: list[Cell], stage: str) -> list[Evaluation]:
+    def run(cells: list[Run], stage: str) -> list[Evaluation]:
         count = 0
 
-        def done(cell: Cell, result: Evaluation) -> None:
+        def done(cell: Run, result: Evaluation) -> None:
             nonlocal count
             count += 1
             progress(stage, count, len(cells))
 
         progress(stage, 0, len(cells))
-        return run_cells(cells, contenders, evaluator, store, done)
+        return train_runs(cells, methods, evaluator, store, done)
 
     tuning = {(task.name, name): {grid[0]: math.nan} for task in tasks for name in losses}
     if len(grid) > 1:
@@ -123,7 +127,7 @@ def compare_losses(
             for variant, factor in _variants(task, settings, grid, tuning=True):
                 for name in losses:
                     places.append((task.name, name, factor))
-                    cells.append(Cell(name, variant))
+                    cells.append(Run(name, variant))
         tuning = _mean_scores(places, run(cells, "tuning"))
     best = {
         key: max(scores, key=lambda factor, s=scores: s[factor])  # type: ignore[misc]
@@ -136,7 +140,7 @@ def compare_losses(
             for name in losses:
                 if best[task.name, name] == factor:
                     keys.append((task.name, name))
-                    cells.append(Cell(name, variant))
+                    cells.append(Run(name, variant))
     found: dict[tuple[str, str], list[Evaluation]] = {key: [] for key in tuning}
     for key, result in zip(keys, run(cells, "scoring"), strict=True):
         found[key].append(result)
@@ -158,7 +162,7 @@ def compare_losses(
     return rows
 
 
-def check_contenders(losses: Mapping[str, Contender]) -> None:
+def check_methods(losses: Mapping[str, Method]) -> None:
     """Refuse a comparison of nothing, or of a loss with itself.
 
     Raises:
@@ -174,7 +178,7 @@ def check_contenders(losses: Mapping[str, Contender]) -> None:
 
 
 def _variants(
-    task: Task, settings: Comparison, factors: Sequence[float], tuning: bool
+    task: Task, settings: ComparisonConfig, factors: Sequence[float], tuning: bool
 ) -> list[tuple[Task, float]]:
     """The task for each seed and learning rate of a stage."""
     seeds = np.random.SeedSequence(task.seed).generate_state(settings.tuning_seeds + settings.seeds)

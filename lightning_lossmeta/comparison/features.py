@@ -5,17 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lightning_lossmeta.comparison.contenders import Contender, loss_of, task_of
-from lightning_lossmeta.evaluators.session import prepared_data, run_session
+from lightning_lossmeta.comparison.methods import Method, loss_of, task_of
 from lightning_lossmeta.models.features import penultimate
 from lightning_lossmeta.task import Task
+from lightning_lossmeta.training.session import prepared_data, run_session
 
 
-def trained_features(contender: Contender, task: Task, samples: int) -> tuple[Tensor, Tensor]:
-    """Train with a contender and look at the last layer's inputs.
+def trained_features(method: Method, task: Task, samples: int) -> tuple[Tensor, Tensor]:
+    """Train with a method and look at the last layer's inputs.
 
     Args:
-        contender: A loss or a training method.
+        method: A loss or a training method.
         task: What is trained; its session scores on the split whose samples are taken.
         samples: How many, the first in order; all if there are fewer.
 
@@ -25,9 +25,9 @@ def trained_features(contender: Contender, task: Task, samples: int) -> tuple[Te
     Raises:
         ValueError: If the network has no last linear layer.
     """
-    task = task_of(contender, task)
+    task = task_of(method, task)
     module = task.fresh_module()
-    module.loss_fn = loss_of(contender)
+    module.loss_fn = loss_of(method)
     run_session(module, task)
     network = getattr(module, "network", module)
     network.eval()

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from lightning_lossmeta.checks import check_at_least
+from lightning_lossmeta._validation import check_at_least
 
 Alternative = Literal["greater", "less", "two-sided"]
 Array = npt.NDArray[np.float64]

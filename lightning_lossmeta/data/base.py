@@ -8,11 +8,11 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from lightning_lossmeta.checks import check_at_least
-from lightning_lossmeta.data.label_noise import LabelNoise
+from lightning_lossmeta._seeds import derived_seed
+from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.data.loader import BatchLoader
+from lightning_lossmeta.data.noise.base import LabelNoise
 from lightning_lossmeta.data.split import Split, Splits, check_classes
-from lightning_lossmeta.seeds import derived_seed
 
 __all__ = ["Split", "Splits", "TensorDataModule"]
 

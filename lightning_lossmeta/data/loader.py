@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from lightning_lossmeta.checks import check_at_least
+from lightning_lossmeta._validation import check_at_least
 
 Batch = tuple[Tensor, Tensor]
 

@@ -2,9 +2,8 @@
 
 from lightning_lossmeta.evaluators.auto import AutoEvaluator
 from lightning_lossmeta.evaluators.base import Evaluator
-from lightning_lossmeta.evaluators.population import PopulationEvaluator
-from lightning_lossmeta.evaluators.processes import ProcessEvaluator
-from lightning_lossmeta.evaluators.refined import RefinedEvaluator
+from lightning_lossmeta.evaluators.population.evaluator import PopulationEvaluator
+from lightning_lossmeta.evaluators.processes.evaluator import ProcessEvaluator
 from lightning_lossmeta.evaluators.trainer import TrainerEvaluator
 
 __all__ = [
@@ -12,6 +11,5 @@ __all__ = [
     "Evaluator",
     "PopulationEvaluator",
     "ProcessEvaluator",
-    "RefinedEvaluator",
     "TrainerEvaluator",
 ]

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.checks import check_at_least
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.evaluators.base import Evaluator, Job
-from lightning_lossmeta.evaluators.population import PopulationEvaluator
-from lightning_lossmeta.evaluators.processes import ProcessEvaluator
+from lightning_lossmeta.evaluators.population.evaluator import PopulationEvaluator
+from lightning_lossmeta.evaluators.processes.evaluator import ProcessEvaluator
 from lightning_lossmeta.evaluators.trainer import TrainerEvaluator
 from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.task import Task

@@ -11,9 +11,9 @@ import pytorch_lightning as pl
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.evaluators.base import Evaluator, Job
-from lightning_lossmeta.evaluators.session import all_finite, guarded, run_session
 from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.task import Task
+from lightning_lossmeta.training.session import all_finite, guarded, run_session
 
 
 class TrainerEvaluator(Evaluator):

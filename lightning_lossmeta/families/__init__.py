@@ -1,12 +1,12 @@
 """What can be learned: families of loss functions."""
 
 from lightning_lossmeta.families.base import LossFamily, VectorSpace
-from lightning_lossmeta.families.expression import ExpressionFamily
-from lightning_lossmeta.families.expression_grammar import ExpressionSpace
-from lightning_lossmeta.families.expression_loss import ExpressionLoss, ExpressionRegressionLoss
-from lightning_lossmeta.families.expression_timed import (
-    TimedExpressionLoss,
-    TimedExpressionRegressionLoss,
+from lightning_lossmeta.families.expression.family import ExpressionFamily
+from lightning_lossmeta.families.expression.grammar import ExpressionSpace
+from lightning_lossmeta.families.expression.loss import ExpressionLoss, ExpressionRegressionLoss
+from lightning_lossmeta.families.expression.progress_dependent import (
+    ProgressExpressionLoss,
+    ProgressExpressionRegressionLoss,
 )
 from lightning_lossmeta.families.network import NetworkFamily, NetworkSpace
 from lightning_lossmeta.families.network_loss import NetworkLoss, NetworkRegressionLoss
@@ -31,10 +31,10 @@ __all__ = [
     "Normalisation",
     "NormalisedFamily",
     "NormalisedLoss",
+    "ProgressExpressionLoss",
+    "ProgressExpressionRegressionLoss",
     "TaylorFamily",
     "TaylorLoss",
     "TaylorRegressionLoss",
-    "TimedExpressionLoss",
-    "TimedExpressionRegressionLoss",
     "VectorSpace",
 ]

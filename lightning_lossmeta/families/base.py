@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -38,14 +38,17 @@ class LossFamily(ABC):
 
     Attributes:
         name: The family's name in an artefact; unique among the families.
-        storable: Whether an artefact can hold it: ``type(family)(**family.settings()) == family``.
+        serializable: Whether an artefact can hold it, that is, whether
+            ``type(family)(**family.settings()) == family``.
         space: What a searcher needs to know, e.g. a :class:`VectorSpace`.
         later_settings: Settings that older artefacts lack; lacking means the default.
+        former_settings: The present name of each setting that older artefacts name otherwise.
     """
 
     name: ClassVar[str]
-    storable: ClassVar[bool] = True
+    serializable: ClassVar[bool] = True
     later_settings: ClassVar[frozenset[str]] = frozenset()
+    former_settings: ClassVar[Mapping[str, str]] = {}
     space: Any
 
     @abstractmethod
@@ -68,7 +71,7 @@ class LossFamily(ABC):
     def settings(self) -> dict[str, Any]:
         """What tells it from others of its class, as plain JSON values.
 
-        The constructor's arguments, all of them, where the family is storable.
+        The constructor's arguments, all of them, where the family is serializable.
         """
 
     def expression(self, candidate: Candidate) -> Any:
@@ -85,7 +88,7 @@ class LossFamily(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} writes no expression of its losses.")
 
-    def hand_made(self) -> dict[str, Candidate]:
+    def baselines(self) -> dict[str, Candidate]:
         """Usual losses that this family can write, by name; the first is the most usual.
 
         A search that finds nothing falls back on the best of them.
@@ -99,15 +102,17 @@ class LossFamily(ABC):
         return hash((type(self), repr(self.settings())))
 
 
-def check_kind(task: str, kinds: Collection[str]) -> str:
-    """The kind of task that a family is for.
+def check_problem(problem: str, kinds: Collection[str]) -> str:
+    """The kind of problem that a family is for.
 
     Raises:
         ValueError: If it is none of ``kinds``.
     """
-    if not isinstance(task, str) or task not in kinds:
-        raise ValueError(f"Expected argument `task` to be one of {list(kinds)}, got {task!r:.80}.")
-    return task
+    if not isinstance(problem, str) or problem not in kinds:
+        raise ValueError(
+            f"Expected argument `problem` to be one of {list(kinds)}, got {problem!r:.80}."
+        )
+    return problem
 
 
 def class_symbols() -> tuple[Any, Any]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import nn
 
 from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.families.base import LossFamily, VectorSpace, check_kind
+from lightning_lossmeta.families.base import LossFamily, VectorSpace, check_problem
 from lightning_lossmeta.families.network_loss import (
     NetworkLoss,
     NetworkRegressionLoss,
@@ -72,7 +72,7 @@ class NetworkFamily(LossFamily):
 
     Args:
         hidden: Units of each hidden layer.
-        task: ``"classification"``: the network sees a softmax probability and its entry of the
+        problem: ``"classification"``: the network sees a softmax probability and its entry of the
             one-hot or soft target, and is averaged over the classes; ``"regression"``: it sees an
             output and its target.
 
@@ -88,15 +88,16 @@ class NetworkFamily(LossFamily):
     """
 
     name = "network"
+    former_settings: ClassVar[Mapping[str, str]] = {"task": "problem"}
 
     def __init__(
         self,
         hidden: Sequence[int] = (50, 50),
-        task: Literal["classification", "regression"] = "classification",
+        problem: Literal["classification", "regression"] = "classification",
     ) -> None:
         widths = network_widths(hidden)
         self.hidden = list(hidden)
-        self.task = check_kind(task, _KINDS)
+        self.problem = check_problem(problem, _KINDS)
         self.space = NetworkSpace.of(widths)
 
     def build(self, candidate: Candidate) -> WeightedNetwork:
@@ -106,24 +107,24 @@ class NetworkFamily(LossFamily):
                 "Expected `structure` of a network candidate to be None, got "
                 f"{candidate.structure!r}."
             )
-        return _KINDS[self.task](candidate.theta, self.hidden)
+        return _KINDS[self.problem](candidate.theta, self.hidden)
 
     def read(self, loss: LossFunction) -> Candidate:
         """The weights of a network of this shape."""
-        kind = _KINDS[self.task]
+        kind = _KINDS[self.problem]
         if not isinstance(loss, kind):
             raise ValueError(f"Expected a {kind.__name__}, got {type(loss).__name__}.")
         return Candidate(None, tuple(loss.theta.tolist()))
 
     def formula(self, candidate: Candidate) -> str:
         """What the network sees, and its widths; the weights are left out."""
-        classes = self.task == "classification"
+        classes = self.problem == "classification"
         text = f"network({'h' if classes else 'f'}, y), {written(self.space.widths)}"
         return f"mean_k[ {text} ]" if classes else f"mean[ {text} ]"
 
     def settings(self) -> dict[str, Any]:
-        """Hidden layers and kind of task."""
-        return {"hidden": list(self.hidden), "task": self.task}
+        """Hidden layers and kind of problem."""
+        return {"hidden": list(self.hidden), "problem": self.problem}
 
 
 def _drawn(widths: tuple[int, ...], seed: int) -> tuple[float, ...]:

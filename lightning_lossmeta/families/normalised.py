@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.checks import check_at_least
 from lightning_lossmeta.families.base import LossFamily, UnusableLossError
 from lightning_lossmeta.families.simplex import simplex_points
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.losses.checks import check_interval
-from lightning_lossmeta.losses.timed import set_time
+from lightning_lossmeta.losses.progress_dependent import set_progress
 
 # Ranges below this, absolute or relative to the values, are what rounding makes of a constant.
 _ROUNDING = 1e-12
@@ -105,7 +105,7 @@ class NormalisedFamily(LossFamily):
     """
 
     name = "normalised"
-    storable = False
+    serializable = False
 
     def __init__(
         self, family: LossFamily, num_classes: int, eta: float = 1.0, samples: int = 500
@@ -129,9 +129,9 @@ class NormalisedFamily(LossFamily):
             ValueError: If the loss is constant or not finite on the simplex.
         """
         with torch.no_grad():
-            set_time(loss, 0.5)
+            set_progress(loss, 0.5)
             values = loss.per_sample(self._logits, self._target)
-            set_time(loss, 0)
+            set_progress(loss, 0)
         low, high = float(values.min()), float(values.max())
         least = _ROUNDING * max(1.0, abs(low), abs(high))
         if not (math.isfinite(low) and math.isfinite(high) and high - low > least):
@@ -141,9 +141,9 @@ class NormalisedFamily(LossFamily):
             )
         return Normalisation(self.eta / (high - low), low, self.eta, self.num_classes)
 
-    def hand_made(self) -> dict[str, Candidate]:
+    def baselines(self) -> dict[str, Candidate]:
         """Those of the inner family."""
-        return self.family.hand_made()
+        return self.family.baselines()
 
     def build(self, candidate: Candidate) -> NormalisedLoss:
         """The family's loss, normalised."""

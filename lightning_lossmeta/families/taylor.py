@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.families.base import LossFamily, VectorSpace, check_kind, class_symbols
+from lightning_lossmeta.families.base import LossFamily, VectorSpace, check_problem, class_symbols
 from lightning_lossmeta.families.taylor_loss import (
     CONVENTIONS,
     TaylorLoss,
@@ -32,7 +33,7 @@ _STARTS: dict[str, dict[str, dict[Term, float]]] = {
     "regression": {"zero": {}, "mse": _SQUARED},
 }
 
-_HAND_MADE: dict[str, dict[str, dict[Term, float]]] = {
+_BASELINES: dict[str, dict[str, dict[Term, float]]] = {
     "classification": {"mse": _SQUARED, "mae": _ABSOLUTE},
     "regression": {"squared error": _SQUARED},
 }
@@ -46,13 +47,13 @@ class TaylorFamily(LossFamily):
         convention: ``"taylorglo"`` or ``"robust"``.
         start: Where a search begins: ``"zero"``, ``"mse"``, ``"mae"`` (of class probabilities
             alone), or the parameters. Terms without a gradient in the prediction are left out.
-        task: ``"classification"``: a polynomial of a softmax probability and its entry of the
+        problem: ``"classification"``: a polynomial of a softmax probability and its entry of the
             one-hot or soft target, averaged over the classes; ``"regression"``: of an output and
             its target.
 
     Raises:
-        ValueError: If the order is below 1, the convention, start or task is unknown, or the start
-            does not lie in the family.
+        ValueError: If the order is below 1, the convention, start or problem is unknown, or the
+            start does not lie in the family.
 
     >>> family = TaylorFamily(order=3, start="mse")
     >>> family.formula(Candidate(None, family.space.start))
@@ -60,18 +61,19 @@ class TaylorFamily(LossFamily):
     """
 
     name = "taylor"
+    former_settings: ClassVar[Mapping[str, str]] = {"task": "problem"}
 
     #: Settings that older artefacts lack; they mean the default.
-    later_settings: ClassVar[frozenset[str]] = frozenset({"task"})
+    later_settings: ClassVar[frozenset[str]] = frozenset({"problem"})
 
     def __init__(
         self,
         order: int = 3,
         convention: str = "taylorglo",
         start: str | list[float] = "zero",
-        task: Literal["classification", "regression"] = "classification",
+        problem: Literal["classification", "regression"] = "classification",
     ) -> None:
-        self.task = check_kind(task, _KINDS)
+        self.problem = check_problem(problem, _KINDS)
         self.order = order
         self.convention = convention
         self.terms = taylor_terms(order, convention)
@@ -82,9 +84,9 @@ class TaylorFamily(LossFamily):
     def _first(self) -> tuple[float, ...]:
         if not isinstance(self.start, str):
             return tuple(self.start)
-        if self.start not in _STARTS[self.task]:
+        if self.start not in _STARTS[self.problem]:
             raise ValueError(self._bad_start(self.start))
-        wanted = _STARTS[self.task][self.start]
+        wanted = _STARTS[self.problem][self.start]
         if missing := set(wanted) - set(self.terms):
             raise ValueError(
                 f"Expected `order` to be at least {max(map(sum, missing))} for `start` "
@@ -112,7 +114,7 @@ class TaylorFamily(LossFamily):
 
     def _bad_start(self, start: Any) -> str:
         return (
-            f"Expected argument `start` to be one of {sorted(_STARTS[self.task])} or a list of "
+            f"Expected argument `start` to be one of {sorted(_STARTS[self.problem])} or a list of "
             f"{len(self.terms) + 2} finite numbers, got {start!r:.200}."
         )
 
@@ -123,11 +125,11 @@ class TaylorFamily(LossFamily):
                 f"Expected `structure` of a Taylor candidate to be None, got "
                 f"{candidate.structure!r}."
             )
-        return _KINDS[self.task](candidate.theta, self.order, self.convention)
+        return _KINDS[self.problem](candidate.theta, self.order, self.convention)
 
     def read(self, loss: LossFunction) -> Candidate:
         """The coefficients of a polynomial."""
-        kind = _KINDS[self.task]
+        kind = _KINDS[self.problem]
         if not isinstance(loss, kind):
             raise ValueError(f"Expected a {kind.__name__}, got {type(loss).__name__}.")
         return Candidate(None, tuple(loss.theta.tolist()))
@@ -135,7 +137,7 @@ class TaylorFamily(LossFamily):
     def formula(self, candidate: Candidate) -> str:
         """The polynomial with four significant digits; zero terms are left out."""
         style = CONVENTIONS[self.convention]
-        classes = self.task == "classification"
+        classes = self.problem == "classification"
         h = _shifted("h" if classes else "f", candidate.theta[1 - style.label_centre])
         y = _shifted("y", candidate.theta[style.label_centre])
         text = ""
@@ -155,7 +157,7 @@ class TaylorFamily(LossFamily):
         Raises:
             NotImplementedError: If it is for regression.
         """
-        if self.task != "classification":
+        if self.problem != "classification":
             raise NotImplementedError("Losses for regression are not written class by class.")
         from sympy import Add, Float, Mul
         from sympy.core.parameters import distribute
@@ -171,25 +173,25 @@ class TaylorFamily(LossFamily):
                 terms.append(Mul(Float(value), d**i, e**j))
             return Add(*terms)
 
-    def hand_made(self) -> dict[str, Candidate]:
+    def baselines(self) -> dict[str, Candidate]:
         """Squared error and, of class indices, absolute error; each up to a constant.
 
-        >>> list(TaylorFamily().hand_made()), list(TaylorFamily(task="regression").hand_made())
+        >>> list(TaylorFamily().baselines()), list(TaylorFamily(problem="regression").baselines())
         (['mse', 'mae'], ['squared error'])
         """
         return {
             name: Candidate(None, self._theta(wanted))
-            for name, wanted in _HAND_MADE[self.task].items()
+            for name, wanted in _BASELINES[self.problem].items()
             if set(wanted) <= set(self.terms)
         }
 
     def settings(self) -> dict[str, Any]:
-        """Order, convention, start and kind of task."""
+        """Order, convention, start and kind of problem."""
         return {
             "order": self.order,
             "convention": self.convention,
             "start": self.start,
-            "task": self.task,
+            "problem": self.problem,
         }
 
 

@@ -13,6 +13,11 @@ from lightning_lossmeta.losses.generalized import (
     GeneralizedCrossEntropy,
     TruncatedGeneralizedCrossEntropy,
 )
+from lightning_lossmeta.losses.progress_dependent import (
+    ProgressDependentLoss,
+    depends_on_progress,
+    set_progress,
+)
 from lightning_lossmeta.losses.regression import (
     RegressionAbsoluteError,
     RegressionHuber,
@@ -22,7 +27,6 @@ from lightning_lossmeta.losses.regression import (
 from lightning_lossmeta.losses.searched import AbsoluteCrossEntropy, Baikal
 from lightning_lossmeta.losses.sparse import FocalSparseLabelSmoothing, SparseLabelSmoothing
 from lightning_lossmeta.losses.symmetric import SymmetricCrossEntropy
-from lightning_lossmeta.losses.timed import TimedLoss, has_time, set_time
 
 __all__ = [
     "AbsoluteCrossEntropy",
@@ -44,6 +48,7 @@ __all__ = [
     "NCEAndRCE",
     "NormalizedCrossEntropy",
     "Poly1",
+    "ProgressDependentLoss",
     "Reduction",
     "RegressionAbsoluteError",
     "RegressionHuber",
@@ -51,10 +56,9 @@ __all__ = [
     "RegressionSquaredError",
     "SparseLabelSmoothing",
     "SymmetricCrossEntropy",
-    "TimedLoss",
     "TruncatedGeneralizedCrossEntropy",
+    "depends_on_progress",
     "functional",
-    "has_time",
-    "set_time",
+    "set_progress",
     "soft_target",
 ]

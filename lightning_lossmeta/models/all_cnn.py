@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from lightning_lossmeta.checks import check_at_least
+from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.losses.checks import check_interval
 from lightning_lossmeta.models.initialisation import HeSequential
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from lightning_lossmeta.checks import check_at_least
+from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.losses.checks import check_interval
 from lightning_lossmeta.models.initialisation import FanMode, HeSequential
 from lightning_lossmeta.models.preactivation import (

@@ -6,7 +6,7 @@ import torchvision
 from torch import nn
 from torchvision.models.resnet import BasicBlock
 
-from lightning_lossmeta.checks import check_at_least
+from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.models.initialisation import draw_he_normal
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 from torchvision.models.vgg import cfgs
 
-from lightning_lossmeta.checks import check_at_least
+from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.models.initialisation import HeSequential
 
 #: Channels of the 3x3 convolutions, "M" for 2x2 max pooling.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import ClassVar
 
-from lightning_lossmeta.checks import check_at_least
+from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.losses.checks import check_interval
 from lightning_lossmeta.models.initialisation import FanMode, HeSequential
 from lightning_lossmeta.models.preactivation import (

@@ -41,11 +41,11 @@ class CoTeaching(SmallLossMethod):
 class CoTeachingModule(TwoNetworksModule):
     """What :class:`CoTeaching` trains."""
 
-    def joint_loss(self, first: Tensor, second: Tensor, target: Tensor, forgotten: float) -> Tensor:
+    def joint_loss(self, first: Tensor, second: Tensor, target: Tensor, drop_rate: float) -> Tensor:
         """The sum of both networks' losses, each on what its peer chose."""
         with torch.no_grad():
-            of_first = small_losses(per_sample_losses(self.loss_fn, first, target), forgotten)
-            of_second = small_losses(per_sample_losses(self.loss_fn, second, target), forgotten)
+            of_first = small_losses(per_sample_losses(self.loss_fn, first, target), drop_rate)
+            of_second = small_losses(per_sample_losses(self.loss_fn, second, target), drop_rate)
         taught: Tensor = self.loss_fn(first[of_second], target[of_second])
         teaching: Tensor = self.loss_fn(second[of_first], target[of_first])
         return taught + teaching

@@ -12,11 +12,11 @@ import torch
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
-from lightning_lossmeta.data.transition import estimate_transition
+from lightning_lossmeta.data.noise.transition import estimate_transition
 from lightning_lossmeta.losses import CrossEntropy, ForwardCorrection
 from lightning_lossmeta.losses.checks import check_interval
 from lightning_lossmeta.modules.methods import TrainingMethod, check_supervised, training_steps
-from lightning_lossmeta.modules.supervised import Batch, SupervisedModule, parts_of
+from lightning_lossmeta.modules.supervised import Batch, SupervisedModule, module_kwargs
 
 #: The least entry of T: a label of probability 0 would cost infinity.
 FLOOR = 1e-6
@@ -28,8 +28,8 @@ class ForwardCorrected(TrainingMethod):
 
     A copy of the network is trained with cross-entropy on the noisy labels. Its predictions of the
     training samples give the transition matrix T by
-    :func:`~lightning_lossmeta.data.transition.estimate_transition`; entries below 1e-6 are raised
-    to that, and rows scaled to sum to 1. Then the network itself is trained with
+    :func:`~lightning_lossmeta.data.noise.transition.estimate_transition`; entries below 1e-6 are
+    raised to that, and rows scaled to sum to 1. Then the network itself is trained with
     :class:`~lightning_lossmeta.losses.ForwardCorrection` by T. Both trainings start from the same
     weights with the same learning rates, and the second sees the batches of a fit without the
     method.
@@ -72,7 +72,7 @@ class ForwardCorrectedModule(SupervisedModule):
     """
 
     def __init__(self, module: SupervisedModule, method: ForwardCorrected) -> None:
-        super().__init__(**parts_of(module))
+        super().__init__(**module_kwargs(module))
         self.method = method
         self.correction: ForwardCorrection | None = None
 

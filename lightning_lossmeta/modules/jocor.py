@@ -66,13 +66,13 @@ class JoCoRModule(TwoNetworksModule):
         super().__init__(module, method)
         self.co_lambda = method.co_lambda
 
-    def joint_loss(self, first: Tensor, second: Tensor, target: Tensor, forgotten: float) -> Tensor:
+    def joint_loss(self, first: Tensor, second: Tensor, target: Tensor, drop_rate: float) -> Tensor:
         """The mean of l over the samples where it is smallest."""
         supervised = per_sample_losses(self.loss_fn, first, target)
         supervised = supervised + per_sample_losses(self.loss_fn, second, target)
         agreement = symmetric_divergence(first, second)
         losses = (1 - self.co_lambda) * supervised + self.co_lambda * agreement
-        return losses[small_losses(losses, forgotten)].mean()
+        return losses[small_losses(losses, drop_rate)].mean()
 
 
 def symmetric_divergence(first: Tensor, second: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torchmetrics import Metric
 
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.modules.compiled import CompiledGradients
-from lightning_lossmeta.modules.lean import LeanModule
+from lightning_lossmeta.modules.fast_hooks import FastHooksModule
 from lightning_lossmeta.modules.stacked_losses import StackedLosses
 from lightning_lossmeta.modules.supervised import Batch, SupervisedModule, configure
 from lightning_lossmeta.modules.transposed import transpose_linear_layers
@@ -21,7 +21,7 @@ from lightning_lossmeta.modules.transposed import transpose_linear_layers
 State = dict[str, Tensor]
 
 
-class PopulationModule(LeanModule):
+class PopulationModule(FastHooksModule):
     """C copies of one network, each trained with a loss of its own.
 
     Parameters and buffers have a leading candidate axis; the networks run under ``vmap`` and the
@@ -33,11 +33,12 @@ class PopulationModule(LeanModule):
         losses: One a candidate.
         keys: For each loss what tells its code from others'; equal keys share one ``vmap``.
         compile_mode: A mode of ``torch.compile`` for the training step; ``None`` runs eagerly.
-        rates: Of each candidate, its share in (0, 1] of the learning rate that the template
+        lr_scales: Of each candidate, its share in (0, 1] of the learning rate that the template
             configures; all of it by default. For optimisers whose steps are proportional to it.
-        starts: Modules with the initial weights of several seeds, instead of the template's; then
-            training batches have a leading axis of as many.
-        streams: Of each candidate, which of the ``starts`` and of the batches is its own.
+        initial_modules: Modules with the initial weights of several seeds, instead of the
+            template's; then training batches have a leading axis of as many.
+        seed_index: Of each candidate, which of the ``initial_modules`` and of the batches is its
+            own.
     """
 
     def __init__(
@@ -46,14 +47,14 @@ class PopulationModule(LeanModule):
         losses: Sequence[LossFunction],
         keys: Sequence[Hashable],
         compile_mode: str | None = None,
-        rates: Sequence[float] | None = None,
-        starts: Sequence[SupervisedModule] = (),
-        streams: Sequence[int] = (),
+        lr_scales: Sequence[float] | None = None,
+        initial_modules: Sequence[SupervisedModule] = (),
+        seed_index: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.size = len(losses)
-        self.rates = rates
-        self.streams = list(streams)
+        self.lr_scales = lr_scales
+        self.seed_index = list(seed_index)
         # In tuples, so that their own parameters and metrics are no part of this module.
         self._template = (template,)
         self._skeleton = (copy.deepcopy(template.network),)
@@ -61,7 +62,7 @@ class PopulationModule(LeanModule):
         transpose_linear_layers(network)
         self._parameter_names = [name for name, _ in network.named_parameters()]
         self._buffer_names = [name for name, _ in network.named_buffers()]
-        initial = self._initial(starts or (template,))
+        initial = self._initial(initial_modules or (template,))
         self.stacked = nn.ParameterList(
             nn.Parameter(initial[name], requires_grad=value.requires_grad)
             for name, value in network.named_parameters()
@@ -82,15 +83,15 @@ class PopulationModule(LeanModule):
         """Whether training steps run as a compiled graph."""
         return self._compiled is not None and not self._compiled.broken
 
-    def _initial(self, starts: Sequence[SupervisedModule]) -> State:
+    def _initial(self, initial_modules: Sequence[SupervisedModule]) -> State:
         """Each candidate's initial parameters and buffers, stacked, by name."""
-        streams = torch.tensor(self.streams or [0] * self.size)
+        seed_index = torch.tensor(self.seed_index or [0] * self.size)
         states = [
             {**dict(start.network.named_parameters()), **dict(start.network.named_buffers())}
-            for start in starts
+            for start in initial_modules
         ]
         return {
-            name: torch.stack([state[name].detach() for state in states])[streams]
+            name: torch.stack([state[name].detach() for state in states])[seed_index]
             for name in states[0]
         }
 
@@ -101,20 +102,20 @@ class PopulationModule(LeanModule):
         self,
         template: SupervisedModule,
         losses: StackedLosses,
-        rates: Sequence[float] | None = None,
-        starts: Sequence[SupervisedModule] = (),
+        lr_scales: Sequence[float] | None = None,
+        initial_modules: Sequence[SupervisedModule] = (),
     ) -> None:
         """Start again with other initial weights and losses; what was compiled stays.
 
         Args:
             template: Has the same network but for the weights.
             losses: As many, with the same keys.
-            rates: As when it was made.
-            starts: As many as when it was made.
+            lr_scales: As when it was made.
+            initial_modules: As many as when it was made.
         """
-        self.rates = rates
+        self.lr_scales = lr_scales
         self._template = (template,)
-        initial = self._initial(starts or (template,))
+        initial = self._initial(initial_modules or (template,))
         with torch.no_grad():
             for name, value in self._state().items():
                 value.grad = None
@@ -168,9 +169,9 @@ class PopulationModule(LeanModule):
         return call(state, inputs)
 
     def _losses(self, state: State, inputs: Tensor, target: Tensor) -> Tensor:
-        own = bool(self.streams)
+        own = bool(self.seed_index)
         if own:
-            inputs, target = inputs[self.streams], target[self.streams]
+            inputs, target = inputs[self.seed_index], target[self.seed_index]
         return self.losses(self._outputs(state, inputs, own), target, own)  # type: ignore[no-any-return]
 
     def training_step(self, batch: Batch, batch_idx: int) -> State:
@@ -195,14 +196,14 @@ class PopulationModule(LeanModule):
         self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None
     ) -> None:
         """Go each candidate's share of the way that the optimiser goes."""
-        if self.rates is None or all(rate == 1 for rate in self.rates):
+        if self.lr_scales is None or all(rate == 1 for rate in self.lr_scales):
             super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
             return
         before = [parameter.detach().clone() for parameter in self.stacked]
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         with torch.no_grad():
             for parameter, start in zip(self.stacked, before, strict=True):
-                shares = torch.tensor(self.rates, dtype=start.dtype, device=start.device)
+                shares = torch.tensor(self.lr_scales, dtype=start.dtype, device=start.device)
                 shape = [-1] + [1] * (start.dim() - 1)
                 parameter.copy_(torch.lerp(start, parameter, shares.view(shape)))
 

@@ -13,15 +13,15 @@ from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy
 
 from lightning_lossmeta.losses import CrossEntropy
+from lightning_lossmeta.modules.fast_hooks import FastHooksModule
 from lightning_lossmeta.modules.fused import fuse
-from lightning_lossmeta.modules.lean import LeanModule
 
 Batch = tuple[Tensor, Tensor]
 
 _SGD = partial(torch.optim.SGD, lr=0.1, momentum=0.9)
 
 
-class SupervisedModule(LeanModule):
+class SupervisedModule(FastHooksModule):
     """Any network with an injectable loss, optimiser, schedule and metric.
 
     Logs ``train_loss``, ``val_loss``, ``val_accuracy``, ``test_loss``, ``test_accuracy`` (or the
@@ -106,7 +106,7 @@ def configure(parameters: Any, module: SupervisedModule) -> Any:
     return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
 
-def parts_of(module: SupervisedModule) -> dict[str, Any]:
+def module_kwargs(module: SupervisedModule) -> dict[str, Any]:
     """A module's network, loss, optimiser, schedule and metric, as another of its kind takes them.
 
     Args:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.losses.checks import check_interval
 from lightning_lossmeta.modules.methods import TrainingMethod, training_steps
-from lightning_lossmeta.modules.supervised import Batch, SupervisedModule, parts_of
+from lightning_lossmeta.modules.supervised import Batch, SupervisedModule, module_kwargs
 from lightning_lossmeta.task import Task
 
 
@@ -51,7 +51,7 @@ class SmallLossMethod(TrainingMethod):
         check_interval("gradual_fraction", self.gradual_fraction, 0, 1)
         check_interval("exponent", self.exponent, 0, math.inf, "()")
 
-    def forgotten(self, progress: float) -> float:
+    def drop_rate(self, progress: float) -> float:
         """1 - R, the share of a batch that is left out.
 
         Args:
@@ -79,20 +79,20 @@ class TwoNetworksModule(SupervisedModule):
     """
 
     def __init__(self, module: SupervisedModule, method: SmallLossMethod) -> None:
-        super().__init__(**parts_of(module))
+        super().__init__(**module_kwargs(module))
         self.peer = second_network(module)
         self.method = method
         self._steps = 1
 
     @abstractmethod
-    def joint_loss(self, first: Tensor, second: Tensor, target: Tensor, forgotten: float) -> Tensor:
+    def joint_loss(self, first: Tensor, second: Tensor, target: Tensor, drop_rate: float) -> Tensor:
         """What both networks are trained with.
 
         Args:
             first: Logits (B, n, ...) of the first network.
             second: Those of its peer.
             target: As the loss takes it.
-            forgotten: The share of the batch that is left out.
+            drop_rate: The share of the batch that is left out.
         """
 
     def on_train_start(self) -> None:
@@ -102,8 +102,8 @@ class TwoNetworksModule(SupervisedModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The joint loss of a batch."""
         inputs, target = batch
-        forgotten = self.method.forgotten(self.trainer.global_step / self._steps)
-        loss = self.joint_loss(self.network(inputs), self.peer(inputs), target, forgotten)
+        drop_rate = self.method.drop_rate(self.trainer.global_step / self._steps)
+        loss = self.joint_loss(self.network(inputs), self.peer(inputs), target, drop_rate)
         if self.trainer.loggers:
             self.log("train_loss", loss)
         return loss
@@ -162,15 +162,15 @@ def per_sample_losses(loss_fn: nn.Module, output: Tensor, target: Tensor) -> Ten
     return losses.reshape(len(losses), -1).mean(dim=1)
 
 
-def small_losses(losses: Tensor, forgotten: float) -> Tensor:
+def small_losses(losses: Tensor, drop_rate: float) -> Tensor:
     """Positions of the smallest losses, of equal ones the first; NaN counts as the largest.
 
     Args:
         losses: (B,).
-        forgotten: The share that is left out, below 1; rounded down, so that one loss stays.
+        drop_rate: The share that is left out, below 1; rounded down, so that one loss stays.
 
     >>> small_losses(torch.tensor([3.0, 1.0, 2.0, 0.0]), 0.5)
     tensor([3, 1])
     """
-    count = len(losses) - int(forgotten * len(losses))
+    count = len(losses) - int(drop_rate * len(losses))
     return losses.detach().argsort(stable=True)[:count]

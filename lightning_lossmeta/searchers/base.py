@@ -25,7 +25,7 @@ class Searcher(ABC):
     refines: ClassVar[bool] = False
 
     def __init__(self) -> None:
-        self._told: list[list[Evaluation]] = []
+        self._history: list[list[Evaluation]] = []
         self._asked: list[Candidate] | None = None
         self._started = False
 
@@ -45,24 +45,24 @@ class Searcher(ABC):
         """
 
     @property
-    def spread(self) -> float:
+    def diversity(self) -> float:
         """How widely the searcher still looks, e.g. the step size of CMA-ES; NaN if it has none."""
         return math.nan
 
     @property
-    def finished(self) -> str | None:
+    def stop_reason(self) -> str | None:
         """Why there is no point in asking again, or ``None``."""
         return None
 
     @property
     def generation(self) -> int:
         """How many generations were told."""
-        return len(self._told)
+        return len(self._history)
 
     @property
-    def told(self) -> list[list[Evaluation]]:
+    def history(self) -> list[list[Evaluation]]:
         """What was told, generation by generation."""
-        return self._told
+        return self._history
 
     def start(self, space: Any, seed: int) -> None:
         """Begin a search in a family's space.
@@ -71,7 +71,7 @@ class Searcher(ABC):
             TypeError: If this searcher can't search such a space.
         """
         self._start(space, seed)
-        self._told, self._asked, self._started = [], None, True
+        self._history, self._asked, self._started = [], None, True
 
     def ask(self) -> list[Candidate]:
         """The next generation; asked twice without a ``tell``, it is the same.
@@ -98,12 +98,12 @@ class Searcher(ABC):
             raise ValueError(fault)
         told = [_from_row(_to_row(item)) for item in evaluations]
         self._tell(told)
-        self._told.append(told)
+        self._history.append(told)
         self._asked = None
 
     def state_dict(self) -> dict[str, Any]:
         """What was told so far, as plain JSON values."""
-        return {"told": [[_to_row(item) for item in told] for told in self._told]}
+        return {"told": [[_to_row(item) for item in told] for told in self._history]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Replay what was told, right after :meth:`start` with the same space and seed.

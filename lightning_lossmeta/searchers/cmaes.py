@@ -10,8 +10,8 @@ from typing import Any
 import cma
 import numpy as np
 
+from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.checks import check_at_least
 from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.families.base import VectorSpace
 from lightning_lossmeta.losses.checks import check_interval
@@ -69,12 +69,12 @@ class CMAESSearcher(Searcher):
         self._strategy.tell(points, costs)
 
     @property
-    def spread(self) -> float:
+    def diversity(self) -> float:
         """The step size sigma."""
         return float(self._strategy.sigma) if self._strategy is not None else math.nan
 
     @property
-    def finished(self) -> str | None:
+    def stop_reason(self) -> str | None:
         """The numerical conditions under which pycma can't go on; flat fitness is no reason."""
         stop = self._strategy.stop() if self._strategy is not None else {}
         fatal = {"conditioncov", "noeffectaxis", "noeffectcoord", "tolfacupx", "tolxstagnation"}

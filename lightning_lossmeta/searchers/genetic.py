@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 
 from deap import gp, tools
 
+from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.checks import check_at_least
 from lightning_lossmeta.evaluation import Evaluation
-from lightning_lossmeta.families.expression_grammar import ExpressionSpace
-from lightning_lossmeta.families.expression_parser import parse_expression
+from lightning_lossmeta.families.expression.grammar import ExpressionSpace
+from lightning_lossmeta.families.expression.parser import parse_expression
 from lightning_lossmeta.losses.checks import check_interval
 from lightning_lossmeta.searchers.base import Searcher
 from lightning_lossmeta.searchers.genetic_operators import (
@@ -38,7 +38,7 @@ class Individual:
         return cls(tree, (1.0,) * (len(tree) - 1))
 
     @classmethod
-    def told(cls, item: Evaluation, space: ExpressionSpace) -> Individual:
+    def from_evaluation(cls, item: Evaluation, space: ExpressionSpace) -> Individual:
         """As it came back, weights refined or not."""
         tree = parse_expression(item.candidate.structure, space)
         return cls(tree, item.candidate.theta, item.fitness)
@@ -131,7 +131,7 @@ class GeneticProgrammingSearcher(Searcher):
         return [item.candidate() for item in next_ones]
 
     def _tell(self, evaluations: list[Evaluation]) -> None:
-        self._individuals = [Individual.told(item, self._space) for item in evaluations]
+        self._individuals = [Individual.from_evaluation(item, self._space) for item in evaluations]
 
     def _random(self) -> Individual:
         return Individual.new(random_tree(self._space, self.min_depth, self.max_depth))
@@ -161,7 +161,7 @@ class GeneticProgrammingSearcher(Searcher):
         return winner  # type: ignore[no-any-return]
 
     @property
-    def spread(self) -> float:
+    def diversity(self) -> float:
         """Share of the last generation's expressions that differ from each other."""
         if not self._individuals:
             return math.nan

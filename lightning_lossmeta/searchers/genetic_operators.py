@@ -9,7 +9,7 @@ from functools import partial
 
 from deap import gp
 
-from lightning_lossmeta.families.expression_grammar import (
+from lightning_lossmeta.families.expression.grammar import (
     OPERATORS,
     PRIMITIVES,
     VARIABLES,

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.checks import check_at_least
 from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.families.base import VectorSpace
 from lightning_lossmeta.losses.checks import check_interval
@@ -88,7 +88,7 @@ class GradientSearcher(Searcher):
         return theta
 
     @property
-    def finished(self) -> str | None:
+    def stop_reason(self) -> str | None:
         """That no theta was moved, where that is so."""
         return _UNMOVED if self._unmoved else None
 

@@ -100,9 +100,9 @@ def test_signs_in_the_formula():
 
 
 def test_what_can_not_be_stored_is_refused_at_once():
-    with pytest.raises(ValueError, match="`family` to be storable, got NormalisedFamily"):
+    with pytest.raises(ValueError, match="`family` to be serializable, got NormalisedFamily"):
         _artifact(family=NormalisedFamily(TaylorFamily(), 3))
-    with pytest.raises(ValueError, match="`family` to be storable, got NamedLosses"):
+    with pytest.raises(ValueError, match="`family` to be serializable, got NamedLosses"):
         _artifact(family=NamedLosses({"CE": CrossEntropy()}))
     with pytest.raises(ValueError, match=r"`reduction` to be .* got 'max'"):
         _artifact(reduction="max")

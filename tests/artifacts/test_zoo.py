@@ -8,7 +8,7 @@ from lightning_lossmeta.artifacts.zoo import (
     UnknownLossError,
     describe_ready,
     find_loss,
-    ready_loss,
+    get_loss,
     ready_names,
 )
 from lightning_lossmeta.losses import CrossEntropy, Focal, MeanSquaredError
@@ -52,11 +52,11 @@ def test_every_ready_loss_is_described_and_can_be_called(name):
     ],
 )
 def test_names_may_be_short_and_written_with_dashes(name, kind):
-    assert type(ready_loss(name)) is kind
+    assert type(get_loss(name)) is kind
 
 
 def test_each_call_makes_a_loss_of_its_own():
-    assert ready_loss("focal") is not ready_loss("focal")
+    assert get_loss("focal") is not get_loss("focal")
 
 
 @pytest.mark.parametrize(
@@ -65,17 +65,17 @@ def test_each_call_makes_a_loss_of_its_own():
 )
 def test_an_unknown_name_brings_the_nearest(name, near):
     with pytest.raises(UnknownLossError, match=f"no ready loss '{name}'. Did you mean '{near}"):
-        ready_loss(name)
+        get_loss(name)
 
 
 def test_a_name_like_no_other_brings_none():
     with pytest.raises(UnknownLossError) as caught:
-        ready_loss("xyzzy")
+        get_loss("xyzzy")
     assert "Did you mean" not in str(caught.value)
 
 
 def test_the_published_loss_has_the_published_learning_rule():
-    loss = ready_loss("taylorglo-allcnnc-cifar10")
+    loss = get_loss("taylorglo-allcnnc-cifar10")
     h = torch.tensor([[0.5, 0.3, 0.2]], dtype=torch.float64)
     y = torch.tensor([[1.0, 0, 0]], dtype=torch.float64)
     # Equation 28, written out.

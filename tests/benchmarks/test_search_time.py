@@ -7,7 +7,7 @@ from lightning_lossmeta.benchmarks.rejection import passes
 from lightning_lossmeta.benchmarks.search_tasks import diabetes, mnist
 from lightning_lossmeta.benchmarks.search_time import Stopwatch, measure
 from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.commands.methods import make_method, read_method
+from lightning_lossmeta.cli.search_methods import make_search_method, read_search_method
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.evaluators.base import Evaluator
 from lightning_lossmeta.families import ExpressionFamily
@@ -57,7 +57,7 @@ def test_without_a_local_search_there_is_none(tmp_path):
 def test_counts_filters_and_other_ends(tmp_path):
     candidate = Candidate(None, (0.0,))
     rows = [
-        Evaluation(candidate, status=Status.REJECTED, filter="Rejection"),
+        Evaluation(candidate, status=Status.REJECTED, filter="RejectionFilter"),
         Evaluation(candidate, 0.5, Status.CACHED, filter="SymbolicArchive"),
         Evaluation(candidate, status=Status.DIVERGED),
         Evaluation(candidate, 0.5),
@@ -66,7 +66,7 @@ def test_counts_filters_and_other_ends(tmp_path):
     search = make_search(tmp_path)
     watch.on_generation_start(search, 0)
     watch.on_generation_end(search, 0, rows)
-    assert watch.filters == {"Rejection": 1, "SymbolicArchive": 1, "diverged": 1}
+    assert watch.filters == {"RejectionFilter": 1, "SymbolicArchive": 1, "diverged": 1}
     assert len(watch.generations) == 1
 
 
@@ -80,9 +80,9 @@ def test_verdicts_are_those_of_the_filter():
 @pytest.mark.parametrize("method", ["ml3", "taylorglo", "gp_lfl", "evomal"])
 def test_each_method_is_for_the_kind_of_task(task, method):
     settings = {"file": f"configs/methods/{method}.yaml"} | task.settings.get(method, {})
-    made = make_method(read_method(settings))
+    made = make_search_method(read_search_method(settings))
     kind = "regression" if task.monitor == "val_mse" else "classification"
-    assert made.family.task == kind
+    assert made.family.problem == kind
 
 
 def test_measures_a_generation(tmp_path):

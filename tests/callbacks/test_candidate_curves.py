@@ -73,7 +73,7 @@ def test_the_run_of_the_search(tmp_path):
     for status, count in counts.items():
         tag = f"candidates/{status.value}"
         assert _values(events, tag) == [(g, count) for g in range(3)]
-    assert len(events.Scalars("spread")) == 3
+    assert len(events.Scalars("diversity")) == 3
 
 
 def _filtered(search, callbacks, generations):

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from toys import LOSSES, Counting, make_task
 
-from lightning_lossmeta.comparison import CellStore, Comparison, compare_losses
+from lightning_lossmeta.comparison import ComparisonConfig, RunStore, compare_losses
 from lightning_lossmeta.data import DigitsDataModule, SymmetricNoise
 from lightning_lossmeta.evaluators import PopulationEvaluator, TrainerEvaluator
 from lightning_lossmeta.losses import CrossEntropy
@@ -14,7 +14,7 @@ from lightning_lossmeta.modules import SupervisedModule
 from lightning_lossmeta.modules.methods import TrainingMethod
 from lightning_lossmeta.task import Session, Task
 
-SMALL = Comparison(seeds=2, tuning_seeds=2, learning_rate_factors=(0.1, 1.0))
+SMALL = ComparisonConfig(seeds=2, tuning_seeds=2, learning_rate_factors=(0.1, 1.0))
 
 
 def test_each_loss_is_tuned_on_validation_and_scored_on_test_with_seeds_of_their_own():
@@ -52,7 +52,7 @@ def test_scores_are_those_of_the_same_fits_alone():
 def test_one_learning_rate_needs_no_tuning():
     counting = Counting()
     rows = compare_losses(
-        LOSSES, make_task(), counting, Comparison(seeds=2, learning_rate_factors=(0.5,))
+        LOSSES, make_task(), counting, ComparisonConfig(seeds=2, learning_rate_factors=(0.5,))
     )
     assert len(counting.jobs) == 6
     assert all(row.factor == 0.5 and not row.at_edge and not row.tuning for row in rows)
@@ -61,37 +61,37 @@ def test_one_learning_rate_needs_no_tuning():
 def test_what_is_stored_is_not_trained_again(tmp_path):
     task = make_task()
     two = {name: LOSSES[name] for name in ("CE", "MAE")}
-    first = compare_losses(two, task, Counting(), SMALL, store=CellStore(tmp_path))
+    first = compare_losses(two, task, Counting(), SMALL, store=RunStore(tmp_path))
     again = Counting()
-    assert compare_losses(two, task, again, SMALL, store=CellStore(tmp_path)) == first
+    assert compare_losses(two, task, again, SMALL, store=RunStore(tmp_path)) == first
     assert again.jobs == []
     later = Counting()
-    rows = compare_losses(LOSSES, task, later, SMALL, store=CellStore(tmp_path))
+    rows = compare_losses(LOSSES, task, later, SMALL, store=RunStore(tmp_path))
     assert rows[:2] == first
     assert {job.candidate.structure for job in later.jobs} == {"MSE"}
     for change in (replace(task, seed=4), make_task(steps=11)):
         other = Counting()
-        compare_losses(two, change, other, SMALL, store=CellStore(tmp_path))
+        compare_losses(two, change, other, SMALL, store=RunStore(tmp_path))
         assert len(other.jobs) == 12
 
 
 def test_a_killed_comparison_goes_on_where_it_was(tmp_path):
     whole = compare_losses(LOSSES, make_task(), TrainerEvaluator(), SMALL)
     with pytest.raises(KeyboardInterrupt):
-        compare_losses(LOSSES, make_task(), Counting(7), SMALL, store=CellStore(tmp_path))
+        compare_losses(LOSSES, make_task(), Counting(7), SMALL, store=RunStore(tmp_path))
     rest = Counting()
-    rows = compare_losses(LOSSES, make_task(), rest, SMALL, store=CellStore(tmp_path))
+    rows = compare_losses(LOSSES, make_task(), rest, SMALL, store=RunStore(tmp_path))
     assert len(rest.jobs) == 18 - 7
     assert [row.scores for row in rows] == [row.scores for row in whole]
 
 
 def test_a_spoilt_file_is_trained_again(tmp_path):
-    compare_losses(LOSSES, make_task(), Counting(), SMALL, store=CellStore(tmp_path))
+    compare_losses(LOSSES, make_task(), Counting(), SMALL, store=RunStore(tmp_path))
     spoilt = sorted(tmp_path.glob("*.json"))[:2]
     spoilt[0].write_text(spoilt[0].read_text()[:50])
     spoilt[1].write_text('{"result": {"status": "excellent"}}')
     again = Counting()
-    compare_losses(LOSSES, make_task(), again, SMALL, store=CellStore(tmp_path))
+    compare_losses(LOSSES, make_task(), again, SMALL, store=RunStore(tmp_path))
     assert len(again.jobs) == 2
 
 
@@ -117,11 +117,11 @@ class _Exploding(CrossEntropy):
 
 def test_what_fails_or_diverges_has_no_score_and_costs_only_itself(tmp_path):
     losses = {"CE": CrossEntropy(), "broken": _Broken(), "exploding": _Exploding()}
-    rows = compare_losses(losses, make_task(), TrainerEvaluator(), SMALL, store=CellStore(tmp_path))
+    rows = compare_losses(losses, make_task(), TrainerEvaluator(), SMALL, store=RunStore(tmp_path))
     assert all(map(math.isfinite, rows[0].scores))
     assert all(map(math.isnan, rows[1].scores + rows[2].scores))
     again = Counting()
-    compare_losses(losses, make_task(), again, SMALL, store=CellStore(tmp_path))
+    compare_losses(losses, make_task(), again, SMALL, store=RunStore(tmp_path))
     assert {job.candidate.structure for job in again.jobs} == {"broken"}, "failures are retried"
 
 
@@ -153,7 +153,7 @@ def test_curves_of_a_noisy_task():
     module = SupervisedModule(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)))
     data = DigitsDataModule(noise=SymmetricNoise(0.4), noise_seed=1)
     task = Task(module, data, Session(steps=60, accelerator="cpu"))
-    settings = Comparison(seeds=2, learning_rate_factors=(1.0,), validations=3)
+    settings = ComparisonConfig(seeds=2, learning_rate_factors=(1.0,), validations=3)
     (row,) = compare_losses({"CE": CrossEntropy()}, task, TrainerEvaluator(), settings)
     names = {"at_best_validation", "train_clean_accuracy", "train_flipped_accuracy", "seconds"}
     assert names | {"calibration_error", "validation_accuracy"} <= set(row.metrics)
@@ -198,4 +198,4 @@ def test_losses_that_differ_in_a_number_are_two():
 )
 def test_bad_settings(change, message):
     with pytest.raises(ValueError, match=message):
-        Comparison(**change)
+        ComparisonConfig(**change)

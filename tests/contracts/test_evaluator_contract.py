@@ -10,8 +10,8 @@ from strangers import BlobsData
 from torch import nn
 from walking import concrete_subclasses, constructor_arguments
 
+from lightning_lossmeta._fingerprint import arguments
 from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.described import arguments
 from lightning_lossmeta.evaluation import Status
 from lightning_lossmeta.evaluators import (
     Evaluator,

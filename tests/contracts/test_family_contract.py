@@ -91,7 +91,7 @@ def test_formula_is_one_line(family):
 def test_settings_are_json_and_make_it_again(family):
     settings = json.loads(json.dumps(family.settings(), allow_nan=False))
     assert settings == family.settings()
-    if family.storable:
+    if family.serializable:
         again = type(family)(**settings)
         assert again == family
         assert again.space == family.space
@@ -107,8 +107,8 @@ def test_can_be_sent_to_another_process(family):
 
 def test_an_artefact_holds_it(family):
     candidate = _candidate(family)
-    if not (family.storable or isinstance(family, NormalisedFamily)):
-        with pytest.raises(ValueError, match="storable"):
+    if not (family.serializable or isinstance(family, NormalisedFamily)):
+        with pytest.raises(ValueError, match="serializable"):
             Artifact.of(family, candidate)
         return
     artifact = Artifact.of(family, candidate)

@@ -48,11 +48,11 @@ MADE = {
     },
     "TaylorLoss": lambda folder: {"theta": THETA},
     "TaylorRegressionLoss": lambda folder: {"theta": THETA},
-    "TimedExpressionLoss": lambda folder: {
+    "ProgressExpressionLoss": lambda folder: {
         "structure": "aq(sub(f, y), add(f, t))",
         "theta": [0.9, 0.8, 1.1, 2, 1, 0.5],
     },
-    "TimedExpressionRegressionLoss": lambda folder: {
+    "ProgressExpressionRegressionLoss": lambda folder: {
         "structure": "add(mul(t, f), sub(f, y))",
         "theta": [0.9, 1.1, 1, 1, 1, 0.7],
     },

@@ -9,8 +9,8 @@ from searches import evaluate, make_search, run_search
 from strangers import BlobsData
 from walking import concrete_subclasses, constructor_arguments
 
+from lightning_lossmeta._fingerprint import arguments
 from lightning_lossmeta.callbacks import InvariantCheck, MetaCallback, SearchHistory
-from lightning_lossmeta.described import arguments
 from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.families import LossFamily, TaylorFamily
 from lightning_lossmeta.task import Session

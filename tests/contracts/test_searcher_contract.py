@@ -9,7 +9,7 @@ import pytest
 import torch
 from walking import concrete_subclasses, constructor_arguments
 
-from lightning_lossmeta.described import arguments
+from lightning_lossmeta._fingerprint import arguments
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.families import ExpressionFamily, TaylorFamily
 from lightning_lossmeta.searchers import CMAESSearcher, Searcher

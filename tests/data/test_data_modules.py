@@ -12,7 +12,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from lightning_lossmeta.data import DigitsDataModule, MNISTDataModule
-from lightning_lossmeta.data import mnist as mnist_file
+from lightning_lossmeta.data.images import mnist as mnist_file
 
 REAL = Path(__file__).parents[2] / ".." / "shared" / "data"
 real_mnist = pytest.mark.skipif(

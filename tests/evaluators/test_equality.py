@@ -64,7 +64,7 @@ CASES = {
         "gradient_clip_val": 0.003,
         "gradient_clip_algorithm": "value",
     },
-    "few samples": {"optimizer": NESTEROV, "images": 30},
+    "few samples": {"optimizer": NESTEROV, "train_samples": 30},
 }
 
 

@@ -18,8 +18,8 @@ from lightning_lossmeta.evaluators import (
     ProcessEvaluator,
     TrainerEvaluator,
 )
-from lightning_lossmeta.evaluators import population as population_module
 from lightning_lossmeta.evaluators.base import Job
+from lightning_lossmeta.evaluators.population import evaluator as population_module
 
 FACTORS = (0.03, 1.0, 3.0)
 NESTEROV = partial(SGD, lr=0.05, momentum=0.9, nesterov=True, weight_decay=1e-3)
@@ -110,12 +110,14 @@ def _same_as_alone(jobs, evaluator):
     return alone
 
 
-@pytest.mark.parametrize("images", [None, 120], ids=["all images", "120 images"])
-def test_seeds_train_in_one_stack_as_alone(stacks, images):
+@pytest.mark.parametrize(
+    "train_samples", [None, 120], ids=["all train_samples", "120 train_samples"]
+)
+def test_seeds_train_in_one_stack_as_alone(stacks, train_samples):
     network = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.BatchNorm1d(8), nn.Linear(8, 10))
     data = DigitsDataModule(batch_size=40)
     # More steps than an epoch has, so that every seed goes on with an order of its own.
-    task = make_task(network, data=data, optimizer=NESTEROV, steps=30, images=images)
+    task = make_task(network, data=data, optimizer=NESTEROV, steps=30, train_samples=train_samples)
     jobs = _seeded_jobs(task)
     alone = _same_as_alone(jobs, PopulationEvaluator())
     assert stacks == [len(jobs)]

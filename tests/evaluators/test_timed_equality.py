@@ -10,15 +10,15 @@ from strangers import BlobsData
 from torch import nn
 from torch.optim import SGD
 
-from lightning_lossmeta.callbacks.training_time import TrainingTime
+from lightning_lossmeta.callbacks.training_progress import TrainingProgress
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluators import PopulationEvaluator, ProcessEvaluator, TrainerEvaluator
-from lightning_lossmeta.evaluators.session import run_session
 from lightning_lossmeta.families import ExpressionFamily
 from lightning_lossmeta.modules import PopulationModule, StackedLosses
+from lightning_lossmeta.training.session import run_session
 
 STEPS = 12
-FAMILY = ExpressionFamily(time=True)
+FAMILY = ExpressionFamily(progress=True)
 FADING = Candidate("mul(sub(+1, t), square(sub(f, y)))", (1.0,) * 7)
 #: (1 - t/2) times the squared error, and twice the squared error at any time.
 HALF = Candidate(FADING.structure, (1.0, 1.0, 0.5, 1.0, 1.0, 1.0, 1.0))
@@ -135,7 +135,7 @@ def test_untimed_fits_have_no_further_callback(monkeypatch):
     def forbidden(self):
         raise AssertionError("made")
 
-    monkeypatch.setattr(TrainingTime, "__init__", forbidden)
+    monkeypatch.setattr(TrainingProgress, "__init__", forbidden)
     (found,) = TrainerEvaluator().evaluate([STEADY], FAMILY, [_task()])
     assert found.trained
     (found,) = TrainerEvaluator().evaluate([FADING], FAMILY, [_task()])

@@ -103,7 +103,7 @@ def test_draws_are_plain_and_each_its_own():
 
 @pytest.mark.parametrize("task", KINDS)
 def test_artefact_and_pickle_keep_every_bit(task, tmp_path):
-    family = NetworkFamily(task=task)
+    family = NetworkFamily(problem=task)
     candidate = Candidate(None, (*family.space.draw(3)[:-3], 1e-300, math.pi, -1 / 3))
     Artifact(family, candidate).save(tmp_path / "loss.json")
     read = Artifact.load(tmp_path / "loss.json")
@@ -166,8 +166,8 @@ def test_extreme_weights_and_outputs(dtype):
         ({"hidden": "50"}, "`hidden`"),
         ({"hidden": None}, "`hidden`"),
         ({"hidden": [10**6]}, "at most 200000 weights"),
-        ({"task": "ranking"}, r"`task` to be one of \['classification', 'regression'\]"),
-        ({"task": ["regression"]}, "`task`"),
+        ({"problem": "ranking"}, r"`problem` to be one of \['classification', 'regression'\]"),
+        ({"problem": ["regression"]}, "`problem`"),
     ],
 )
 def test_family_refuses(arguments, message):

@@ -39,7 +39,7 @@ def _gradient(function, output):
 
 @pytest.mark.parametrize(("order", "convention"), STYLES)
 def test_equals_the_written_out_sum(order, convention):
-    family = TaylorFamily(order, convention, task="regression")
+    family = TaylorFamily(order, convention, problem="regression")
     candidate = _candidate(family)
     theta = candidate.theta
     f, y = 2 * _numbers(7, 2), 2 * _numbers(7, 2, seed=1)
@@ -59,7 +59,7 @@ def test_equals_the_written_out_sum(order, convention):
 def test_squared_error_is_in_it_up_to_a_constant(order, convention):
     family = TaylorFamily(order, convention, "mse", "regression")
     f, y = 5 * _numbers(6, 3), 5 * _numbers(6, 3, seed=1)
-    (name,), (made,) = zip(*family.hand_made().items(), strict=True)
+    (name,), (made,) = zip(*family.baselines().items(), strict=True)
     assert name == "squared error"
     assert made == Candidate(None, family.space.start)
     loss = family.build(made)
@@ -76,7 +76,7 @@ def test_hand_made_losses_of_classification(order, convention):
     logits, target = 2 * _numbers(7, 5), torch.arange(7) % 5
     onehot = nn.functional.one_hot(target, 5).double()
     references = {"mse": nn.functional.mse_loss, "mae": nn.functional.l1_loss}
-    made = family.hand_made()
+    made = family.baselines()
     assert list(made) == list(references)
     for name, reference in references.items():
         loss = family.build(made[name])
@@ -87,12 +87,12 @@ def test_hand_made_losses_of_classification(order, convention):
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
 def test_lines_hold_no_hand_made_loss(task):
-    assert TaylorFamily(1, task=task).hand_made() == {}
+    assert TaylorFamily(1, problem=task).baselines() == {}
 
 
 @pytest.mark.parametrize(("order", "convention"), STYLES)
 def test_formula_is_what_is_computed(order, convention):
-    family = TaylorFamily(order, convention, task="regression")
+    family = TaylorFamily(order, convention, problem="regression")
     candidate = _candidate(family)
     text = family.formula(candidate).removeprefix("mean[").removesuffix("]")
     polynomial = parse_expr(
@@ -108,7 +108,7 @@ def test_formula_is_what_is_computed(order, convention):
 
 
 def test_every_coefficient_moves_the_gradient():
-    family = TaylorFamily(task="regression")
+    family = TaylorFamily(problem="regression")
     f, y = _numbers(6, 1), _numbers(6, 1, seed=1)
 
     def slope(theta):
@@ -121,7 +121,7 @@ def test_every_coefficient_moves_the_gradient():
 
 
 def test_different_losses_stack():
-    family = TaylorFamily(task="regression")
+    family = TaylorFamily(problem="regression")
     losses = [family.build(_candidate(family, seed)) for seed in range(3)]
     output, target = _numbers(3, 6, 1), _numbers(6, 1, seed=1)
     found = StackedLosses(losses, ["same"] * 3)(output, target)
@@ -130,7 +130,7 @@ def test_different_losses_stack():
 
 
 def test_artefact_and_pickle_keep_every_bit():
-    family = TaylorFamily(start="mse", task="regression")
+    family = TaylorFamily(start="mse", problem="regression")
     candidate = Candidate(None, (0.1, 1 / 3, 1e-17, math.pi, 1e5 + 1e-9, -2.0, 0.7, 0.9))
     read = Artifact.from_json(Artifact(family, candidate).to_json())
     assert (read.family, read.candidate) == (family, candidate)
@@ -141,9 +141,9 @@ def test_artefact_and_pickle_keep_every_bit():
 @pytest.mark.parametrize("path", CHECKPOINTS, ids=lambda path: path.stem)
 def test_artefacts_from_before_the_task_was_a_setting(path):
     content = json.loads(path.read_text())
-    content["family"]["settings"].pop("task", None)
+    content["family"]["settings"].pop("problem", None)
     artifact = Artifact.from_json(json.dumps(content))
-    assert artifact.family.task == "classification"
+    assert artifact.family.problem == "classification"
     assert type(artifact.build()) is TaylorLoss
     assert artifact.formula() == content["formula"]
     again = copy.deepcopy(content)
@@ -157,7 +157,7 @@ def test_there_are_old_artefacts():
 
 
 def test_families_of_the_two_tasks_differ():
-    one, other = TaylorFamily(), TaylorFamily(task="regression")
+    one, other = TaylorFamily(), TaylorFamily(problem="regression")
     assert one != other
     with pytest.raises(ValueError, match="Expected a TaylorRegressionLoss, got TaylorLoss"):
         other.read(one.build(Candidate(None, one.space.start)))
@@ -168,11 +168,14 @@ def test_families_of_the_two_tasks_differ():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"task": "ranking"}, r"`task` to be one of \['classification', 'regression'\], got"),
-        ({"task": None}, "`task`"),
-        ({"task": ["regression"]}, "`task`"),
-        ({"task": "regression", "start": "mae"}, r"`start` to be one of \['mse', 'zero'\] .*'mae'"),
-        ({"task": "regression", "start": "mse", "order": 1}, "`order` to be at least 2"),
+        ({"problem": "ranking"}, r"`problem` to be one of \['classification', 'regression'\], got"),
+        ({"problem": None}, "`problem`"),
+        ({"problem": ["regression"]}, "`problem`"),
+        (
+            {"problem": "regression", "start": "mae"},
+            r"`start` .* \['mse', 'zero'\] .*'mae'",
+        ),
+        ({"problem": "regression", "start": "mse", "order": 1}, "`order` to be at least 2"),
     ],
 )
 def test_family_refuses(arguments, message):

@@ -60,7 +60,7 @@ def outcome(name, directory):
         best = json.loads((directory / "best.json").read_text("utf-8"))
         provenance = best["provenance"]
         found["best"] = {
-            "family": best["family"],
+            "family": best["family"]["name"],
             "candidate": best["candidate"],
             "normalisation": best["normalisation"],
             "fitness": provenance["fitness"],

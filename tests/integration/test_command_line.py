@@ -167,7 +167,9 @@ def test_help_imports_no_torch():
 
 
 def _start(arguments, folder):
-    path = os.pathsep.join([str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join(
+        [str(ROOT), str(ROOT / "tests" / "helpers"), os.environ.get("PYTHONPATH", "")]
+    )
     return subprocess.Popen(
         [sys.executable, "-m", "lightning_lossmeta", "search", *arguments],
         cwd=folder,

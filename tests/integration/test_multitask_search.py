@@ -24,9 +24,9 @@ from lightning_lossmeta import (
     TrainerEvaluator,
 )
 from lightning_lossmeta.__main__ import main
-from lightning_lossmeta.configuration import patched
+from lightning_lossmeta._seeds import derived_seed
+from lightning_lossmeta.cli.configuration import patched
 from lightning_lossmeta.models import LogisticRegression
-from lightning_lossmeta.seeds import derived_seed
 
 HIDDEN = "model.init_args.network.init_args.hidden"
 LOGISTIC = {

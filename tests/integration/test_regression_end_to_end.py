@@ -35,7 +35,7 @@ def run(tmp_path_factory):
 
 def test_a_search_finds_an_expression_with_a_finite_error(run):
     found = json.loads((run / "best.json").read_text())
-    assert found["family"]["settings"]["task"] == "regression"
+    assert found["family"]["settings"]["problem"] == "regression"
     assert found["provenance"]["num_classes"] is None
     assert found["provenance"]["mode"] == "min"
     assert math.isfinite(found["provenance"]["fitness"])

@@ -5,7 +5,7 @@ import torch
 from method_toys import digits_accuracy, seeded_network
 from torch import nn
 
-from lightning_lossmeta.data.noise import SymmetricNoise
+from lightning_lossmeta.data.noise.class_conditional import SymmetricNoise
 from lightning_lossmeta.losses import CrossEntropy
 from lightning_lossmeta.modules import SupervisedModule
 from lightning_lossmeta.modules.co_teaching import CoTeaching

@@ -18,12 +18,12 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_lossmeta.callbacks.learning_rate import LearningRateFactor
 from lightning_lossmeta.data import DigitsDataModule
-from lightning_lossmeta.data.noise import PairFlipNoise
-from lightning_lossmeta.evaluators.session import run_session
+from lightning_lossmeta.data.noise.class_conditional import PairFlipNoise
 from lightning_lossmeta.losses import CrossEntropy, ForwardCorrection, MeanSquaredError
 from lightning_lossmeta.modules import SupervisedModule, forward_corrected
 from lightning_lossmeta.modules.forward_corrected import ForwardCorrected
 from lightning_lossmeta.task import Session, Task
+from lightning_lossmeta.training.session import run_session
 
 QUIET = {
     "logger": False,
@@ -76,7 +76,7 @@ def _same(module, other):
         {"learning_rate_factor": 0.2},
         {"gradient_clip_val": 0.05},
         {"precision": "bf16-mixed"},
-        {"images": 100},
+        {"train_samples": 100},
         {
             "learning_rate_factor": 0.3,
             "of_module": {
@@ -98,7 +98,7 @@ def test_equals_two_trainings_by_hand(changes):
     """Of the same seed: initial weights, batches and learning rates are the same in all."""
     plain = _task(**changes)
     found = _fit(_task(ForwardCorrected(), **changes))
-    if "images" not in changes and "precision" not in changes:
+    if "train_samples" not in changes and "precision" not in changes:
         _close(found.transition, _by_hand(plain))
     expected = _fit(plain, ForwardCorrection(found.transition))
     _same(found, expected)

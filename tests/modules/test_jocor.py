@@ -5,7 +5,7 @@ from method_toys import digits_accuracy, seeded_network
 from scipy.special import softmax
 from scipy.stats import entropy
 
-from lightning_lossmeta.data.noise import SymmetricNoise
+from lightning_lossmeta.data.noise.class_conditional import SymmetricNoise
 from lightning_lossmeta.modules import SupervisedModule
 from lightning_lossmeta.modules.jocor import JoCoR, symmetric_divergence
 
@@ -23,15 +23,15 @@ def _losses(first, second, target, co_lambda):
 
 
 @pytest.mark.parametrize("co_lambda", [0.0, 0.3, 0.9])
-@pytest.mark.parametrize(("forgotten", "kept"), [(0.0, 12), (0.25, 9), (0.9, 2)])
-def test_is_the_mean_of_the_smallest_joint_losses(co_lambda, forgotten, kept):
+@pytest.mark.parametrize(("drop_rate", "kept"), [(0.0, 12), (0.25, 9), (0.9, 2)])
+def test_is_the_mean_of_the_smallest_joint_losses(co_lambda, drop_rate, kept):
     generator = np.random.default_rng(1)
     first, second = 3 * generator.normal(size=(2, 12, 4))
     target = generator.integers(4, size=12)
     expected = np.sort(_losses(first, second, target, co_lambda))[:kept].mean()
     module = JoCoR(0.5, co_lambda=co_lambda).wrap(SupervisedModule(seeded_network()))
     tensors = (torch.tensor(x) for x in (first, second, target))
-    assert module.joint_loss(*tensors, forgotten).item() == pytest.approx(expected, rel=1e-9)
+    assert module.joint_loss(*tensors, drop_rate).item() == pytest.approx(expected, rel=1e-9)
 
 
 def test_both_networks_learn_from_the_samples_that_stay():

@@ -12,12 +12,12 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from lightning_lossmeta.evaluation import Status
 from lightning_lossmeta.evaluators import PopulationEvaluator
-from lightning_lossmeta.evaluators.session import run_session
 from lightning_lossmeta.losses import CrossEntropy
 from lightning_lossmeta.modules import SupervisedModule
 from lightning_lossmeta.modules.co_teaching import CoTeaching
 from lightning_lossmeta.modules.jocor import JoCoR
 from lightning_lossmeta.modules.methods import TrainingMethod, check_supervised, training_steps
+from lightning_lossmeta.training.session import run_session
 
 each_method = pytest.mark.parametrize("method", METHODS, ids=lambda m: type(m).__name__)
 
@@ -112,13 +112,13 @@ def test_with_nothing_to_do_the_first_network_trains_as_without(method):
 @pytest.mark.parametrize("steps", [20, 40])
 def test_forget_rate_follows_the_budget(steps, monkeypatch):
     seen = []
-    forgotten = CoTeaching.forgotten
+    drop_rate = CoTeaching.drop_rate
 
     def recorded(self, progress):
-        seen.append(forgotten(self, progress))
+        seen.append(drop_rate(self, progress))
         return seen[-1]
 
-    monkeypatch.setattr(CoTeaching, "forgotten", recorded)
+    monkeypatch.setattr(CoTeaching, "drop_rate", recorded)
     evaluate(blobs_task(CoTeaching(0.6, gradual_fraction=0.5), steps=steps))
     assert len(seen) == steps
     half = steps // 2

@@ -14,28 +14,28 @@ from lightning_lossmeta.modules.two_networks import (
 
 
 @pytest.mark.parametrize(
-    ("progress", "forgotten"),
+    ("progress", "drop_rate"),
     [(0.0, 0.0), (0.05, 0.1), (0.1, 0.2), (0.2, 0.4), (0.5, 0.4), (1.0, 0.4)],
 )
-def test_forget_rate_grows_and_stays(progress, forgotten):
+def test_forget_rate_grows_and_stays(progress, drop_rate):
     method = CoTeaching(0.4)
-    assert method.forgotten(progress) == pytest.approx(forgotten)
+    assert method.drop_rate(progress) == pytest.approx(drop_rate)
 
 
 def test_ten_of_two_hundred_epochs_as_in_the_paper():
     method = CoTeaching(0.45, gradual_fraction=0.05)
     for epoch in range(200):
         expected = 0.45 * min(epoch / 10, 1)
-        assert method.forgotten(epoch / 200) == pytest.approx(expected)
+        assert method.drop_rate(epoch / 200) == pytest.approx(expected)
 
 
 def test_exponent_bends_the_way_to_the_forget_rate():
-    found = [CoTeaching(0.8, 0.5, c).forgotten(0.125) for c in (0.5, 1.0, 2.0)]
+    found = [CoTeaching(0.8, 0.5, c).drop_rate(0.125) for c in (0.5, 1.0, 2.0)]
     assert found == pytest.approx([0.4, 0.2, 0.05])
 
 
 def test_without_a_gradual_part_all_is_forgotten_from_the_first_step_on():
-    assert CoTeaching(0.3, gradual_fraction=0).forgotten(0.0) == 0.3
+    assert CoTeaching(0.3, gradual_fraction=0).drop_rate(0.0) == 0.3
 
 
 @pytest.mark.parametrize(
@@ -61,11 +61,11 @@ def test_smallest_losses_are_kept():
 
 
 @pytest.mark.parametrize(
-    ("size", "forgotten", "kept"),
+    ("size", "drop_rate", "kept"),
     [(10, 0.9, 1), (1, 0.5, 1), (3, 0.999, 1), (10, 0.7, 3), (100, 0.45, 55), (7, 0.5, 4)],
 )
-def test_share_is_rounded_so_that_something_stays(size, forgotten, kept):
-    assert len(small_losses(torch.randn(size), forgotten)) == kept
+def test_share_is_rounded_so_that_something_stays(size, drop_rate, kept):
+    assert len(small_losses(torch.randn(size), drop_rate)) == kept
 
 
 def test_of_equal_losses_the_first_are_kept():

@@ -46,7 +46,7 @@ def test_finds_the_optimum_of_a_sphere(fitness):
     searcher = _run(_started(), 80, fitness)
     best = max(searcher.ask(), key=_sphere)
     np.testing.assert_allclose(best.theta, CENTRE, atol=1e-4)
-    assert searcher.spread < 1e-3
+    assert searcher.diversity < 1e-3
 
 
 @pytest.mark.parametrize("population", [2, 3, 7])
@@ -107,7 +107,7 @@ def test_generations_without_any_fitness_are_survived():
     for _ in range(5):
         rejected = [Evaluation(c, status=Status.REJECTED) for c in searcher.ask()]
         searcher.tell(rejected)
-    assert math.isfinite(searcher.spread)
+    assert math.isfinite(searcher.diversity)
     assert max(map(_sphere, _run(searcher, 60).ask())) > -1
 
 
@@ -115,14 +115,14 @@ def test_generations_without_any_fitness_are_survived():
 def test_goes_on_bit_for_bit_from_json(fitness):
     whole = _run(_started(), 9, fitness)
     cut = _run(_started(), 4, fitness)
-    assert cut.finished is None  # asking that leaves no trace
+    assert cut.stop_reason is None  # asking that leaves no trace
     resumed = _started()
     resumed.load_state_dict(json.loads(json.dumps(cut.state_dict(), allow_nan=False)))
     assert resumed.generation == 4
-    assert resumed.spread == cut.spread
+    assert resumed.diversity == cut.diversity
     _run(resumed, 5, fitness)
     assert resumed.ask() == whole.ask()
-    assert resumed.spread == whole.spread
+    assert resumed.diversity == whole.diversity
     assert resumed.state_dict() == whole.state_dict()
 
 
@@ -145,8 +145,8 @@ def test_a_state_of_other_settings_is_refused(other):
 
 def test_says_when_there_is_no_point_in_going_on():
     searcher = _run(_started(), 3, lambda c: sum(c.theta))
-    assert searcher.finished is None
-    assert "tolfacupx" in _run(searcher, 120, lambda c: sum(c.theta)).finished
+    assert searcher.stop_reason is None
+    assert "tolfacupx" in _run(searcher, 120, lambda c: sum(c.theta)).stop_reason
 
 
 @pytest.mark.parametrize(
@@ -171,5 +171,5 @@ def test_searches_vectors_alone():
 
 
 def test_before_the_start_there_is_no_spread():
-    assert math.isnan(CMAESSearcher().spread)
-    assert CMAESSearcher().finished is None
+    assert math.isnan(CMAESSearcher().diversity)
+    assert CMAESSearcher().stop_reason is None

@@ -10,8 +10,8 @@ import torch
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.families import ExpressionFamily, TaylorFamily
-from lightning_lossmeta.families.expression_grammar import ExpressionSpace
-from lightning_lossmeta.families.expression_parser import parse_expression
+from lightning_lossmeta.families.expression.grammar import ExpressionSpace
+from lightning_lossmeta.families.expression.parser import parse_expression
 from lightning_lossmeta.searchers import GeneticProgrammingSearcher
 
 FAMILY = ExpressionFamily("regression")
@@ -50,7 +50,7 @@ def _run(searcher, generations, fitness=_distance):
 
 
 def _best(searcher):
-    return max((item for told in searcher.told for item in told), key=lambda item: item.fitness)
+    return max((item for told in searcher.history for item in told), key=lambda item: item.fitness)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -92,7 +92,7 @@ def test_the_best_never_gets_worse():
     best = []
     for _ in range(25):
         _run(searcher, 1)
-        best.append(max(item.fitness for item in searcher.told[-1]))
+        best.append(max(item.fitness for item in searcher.history[-1]))
     assert best == sorted(best)
     assert best[-1] > best[0]
 
@@ -214,11 +214,11 @@ def test_one_that_trains_among_the_rejected_is_kept_and_bred():
 
 
 def test_spread_is_the_share_of_different_expressions():
-    assert math.isnan(GeneticProgrammingSearcher().spread)
+    assert math.isnan(GeneticProgrammingSearcher().diversity)
     searcher = _started(crossover=0.0, mutation=0.0, population=50)
-    assert math.isnan(searcher.spread)
-    assert _run(searcher, 1).spread > 0.9
-    assert _run(searcher, 8).spread < 0.3
+    assert math.isnan(searcher.diversity)
+    assert _run(searcher, 1).diversity > 0.9
+    assert _run(searcher, 8).diversity < 0.3
 
 
 @pytest.mark.parametrize(

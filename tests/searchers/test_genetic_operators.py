@@ -4,8 +4,8 @@ import random
 import pytest
 from deap import gp
 
-from lightning_lossmeta.families.expression_grammar import ExpressionSpace
-from lightning_lossmeta.families.expression_parser import parse_expression
+from lightning_lossmeta.families.expression.grammar import ExpressionSpace
+from lightning_lossmeta.families.expression.parser import parse_expression
 from lightning_lossmeta.searchers.genetic_operators import (
     OwnRandomness,
     corrected,

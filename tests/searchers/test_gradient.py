@@ -42,7 +42,7 @@ def test_goes_on_from_where_the_local_search_came_to():
     start = np.array([candidate.theta for candidate in searcher.ask()])
     found = np.array([candidate.theta for candidate in _run(searcher, 4).ask()])
     np.testing.assert_allclose(found, CENTRE + (start - CENTRE) * 0.8**20, rtol=1e-9)
-    assert searcher.finished is None
+    assert searcher.stop_reason is None
 
 
 def test_starts_lie_about_the_start_of_the_space():
@@ -89,16 +89,16 @@ def test_a_fitness_of_minus_infinity_starts_anew_and_a_cached_one_goes_on():
 def test_says_when_nothing_refines():
     searcher = _started(2)
     searcher.tell([Evaluation(candidate, 0.5) for candidate in searcher.ask()])
-    assert "RefinedEvaluator" in searcher.finished
+    assert "RefinedEvaluator" in searcher.stop_reason
     searcher = _started(2)
     asked = searcher.ask()
     searcher.tell([Evaluation(asked[0], 0.5), Evaluation(asked[1], status=Status.REJECTED)])
-    assert searcher.finished is None
+    assert searcher.stop_reason is None
     searcher.start(SPACE, 0)
-    assert searcher.finished is None
+    assert searcher.stop_reason is None
 
 
-@pytest.mark.parametrize("space", [SPACE, NETWORKS, TaylorFamily(task="regression").space])
+@pytest.mark.parametrize("space", [SPACE, NETWORKS, TaylorFamily(problem="regression").space])
 def test_a_resumed_search_draws_the_same_starts(space):
     def step(searcher, number):
         told = [_stretch(candidate) for candidate in searcher.ask()]

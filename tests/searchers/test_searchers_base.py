@@ -147,5 +147,5 @@ def test_a_state_is_loaded_right_after_the_start():
 
 
 def test_has_no_spread_and_never_finishes_unless_it_says_so():
-    assert math.isnan(_started().spread)
-    assert _started().finished is None
+    assert math.isnan(_started().diversity)
+    assert _started().stop_reason is None

@@ -1,0 +1,9 @@
+"""What fits are scored by beside the metrics that the module logs."""
+
+from lightning_lossmeta.callbacks.fitness.comparison_scores import ComparisonScores
+from lightning_lossmeta.callbacks.fitness.fgsm import FGSMFitness
+
+__all__ = [
+    "ComparisonScores",
+    "FGSMFitness",
+]

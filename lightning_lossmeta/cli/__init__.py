@@ -1,0 +1,1 @@
+"""The command line: LightningCLI with a ``search`` subcommand, and one module a command."""

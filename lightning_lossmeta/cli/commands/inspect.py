@@ -1,0 +1,165 @@
+"""``lossmeta inspect``: what losses are and do, in numbers and pictures."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lightning_lossmeta.cli.shell import class_count, console, default_classes, reported
+
+if TYPE_CHECKING:
+    from lightning_lossmeta.artifacts import ReadyLoss
+    from lightning_lossmeta.losses import LossFunction, RegressionLoss
+
+FIGURES = ("loss", "gamma", "attraction", "heatmap")
+_FORMATS = (".png", ".svg", ".pdf")
+
+
+def main(argv: list[str]) -> int:
+    """Run the command.
+
+    Args:
+        argv: Its arguments.
+
+    Returns:
+        The exit status.
+    """
+    options = _parser().parse_args(argv)
+    return reported("lossmeta inspect", lambda: _inspect(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lossmeta inspect",
+        description="Show what losses are and do: formula, parameters, key figures, a picture.",
+        epilog="example: lossmeta inspect runs/digits/best.json cross_entropy baikal",
+    )
+    parser.add_argument(
+        "losses",
+        nargs="+",
+        metavar="LOSS",
+        help="a learned loss (JSON file), or the name of a ready one (see lossmeta zoo)",
+    )
+    parser.add_argument(
+        "--classes",
+        type=class_count,
+        metavar="N",
+        help="number of classes (default: what the first learned loss was made for, else 10)",
+    )
+    parser.add_argument(
+        "--figure",
+        action="append",
+        choices=(*FIGURES, "all"),
+        help="loss: against target and other classes, beside cross-entropy, or for regression "
+        "against the error, beside squared error (the default); "
+        "gamma: which way the logits are pushed; attraction: pull to zero training error; "
+        "heatmap: over prediction and label. Can be given several times.",
+    )
+    parser.add_argument(
+        "--published",
+        action="store_true",
+        help="draw the attraction by the paper's equation 17 as printed, with its sign error",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="PATH",
+        help="picture (.png, .svg, .pdf) or folder (default: next to the learned loss)",
+    )
+    return parser
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    from lightning_lossmeta.artifacts import find_loss
+    from lightning_lossmeta.cli.tables import key_figures, provenance
+
+    found = [find_loss(text) for text in dict.fromkeys(options.losses)]
+    named = dict(zip(_labels(found), found, strict=True))
+    chosen = list(dict.fromkeys(options.figure or ["loss"]))
+    regression = _for_regression(named, chosen)
+    if "all" in chosen:
+        chosen = ["loss"] if regression else list(FIGURES)
+    num_classes = options.classes or default_classes(found)
+    out = console()
+    out.print(provenance(named))
+    losses = {name: ready.loss for name, ready in named.items()}
+    for table in [] if regression else key_figures(losses, num_classes):
+        out.print(table)
+    for kind, path in _paths(options.out, found, chosen).items():
+        if regression:
+            written = _draw_regression(regression, path)
+        else:
+            written = _draw(kind, losses, num_classes, options.published, path)
+        out.print(f"{kind} figure: {written}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _for_regression(
+    named: dict[str, ReadyLoss], figures: list[str]
+) -> dict[str, RegressionLoss] | None:
+    """The losses if they are for regression; ``None`` if they are for classification."""
+    from lightning_lossmeta.artifacts.zoo import UnknownLossError
+    from lightning_lossmeta.losses import RegressionLoss
+
+    losses = {n: r.loss for n, r in named.items() if isinstance(r.loss, RegressionLoss)}
+    if not losses:
+        return None
+    name = next(iter(losses))
+    if others := [other for other in named if other not in losses]:
+        raise UnknownLossError(
+            f"'{name}' is for regression, '{others[0]}' for classification: inspect one at a time."
+        )
+    if wrong := [kind for kind in figures if kind not in ("loss", "all")]:
+        raise UnknownLossError(
+            f"'{name}' is for regression, of which there is the figure 'loss' alone, no "
+            f"'{wrong[0]}'."
+        )
+    return losses
+
+
+def _labels(found: list[ReadyLoss]) -> list[str]:
+    """Names, or paths where two files have one name."""
+    names = [ready.name for ready in found]
+    return [
+        str(ready.path) if names.count(ready.name) > 1 and ready.path else ready.name
+        for ready in found
+    ]
+
+
+def _paths(out: Path | None, found: list[ReadyLoss], kinds: list[str]) -> dict[str, Path]:
+    """Where each figure goes."""
+    files = [ready.path for ready in found if ready.path is not None]
+    stem = found[0].name + ("-and-others" if len(found) > 1 else "")
+    folder = files[0].parent if files else Path()
+    if out is not None and out.suffix.lower() in _FORMATS and not out.is_dir():
+        if len(kinds) == 1:
+            return {kinds[0]: out}
+        return {kind: out.with_name(f"{out.stem}-{kind}{out.suffix}") for kind in kinds}
+    if out is not None and out.suffix and not out.is_dir():
+        raise OSError(f"expected --out to be a folder or to end in {', '.join(_FORMATS)}: '{out}'")
+    return {kind: (out or folder) / f"{stem}-{kind}.png" for kind in kinds}
+
+
+def _draw_regression(losses: dict[str, RegressionLoss], path: Path) -> Path:
+    from lightning_lossmeta.analysis import save_figure
+    from lightning_lossmeta.analysis.regression_curves import regression_figure
+
+    return save_figure(regression_figure(losses), path)
+
+
+def _draw(
+    kind: str, losses: dict[str, LossFunction], num_classes: int, published: bool, path: Path
+) -> Path:
+    from lightning_lossmeta import analysis
+    from lightning_lossmeta.losses import CrossEntropy
+
+    beside = losses if "cross_entropy" in losses else {**losses, "cross_entropy": CrossEntropy()}
+    form: Any = "published" if published else "exact"
+    draw: dict[str, Callable[[], Any]] = {
+        "loss": lambda: analysis.loss_figure(beside, num_classes),
+        "gamma": lambda: analysis.gamma_figure(beside, num_classes),
+        "attraction": lambda: analysis.attraction_figure(losses, num_classes, form),
+        "heatmap": lambda: analysis.heatmap_figure(losses, num_classes),
+    }
+    return analysis.save_figure(draw[kind](), path)

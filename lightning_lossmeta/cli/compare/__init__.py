@@ -1,0 +1,1 @@
+"""What ``lossmeta compare`` and ``lossmeta embed`` are asked for."""

@@ -1,0 +1,248 @@
+"""What ``lossmeta compare`` and ``lossmeta embed`` are asked for, read and checked."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+from jsonargparse import ActionConfigFile, Namespace  # type: ignore[attr-defined]
+from torch import nn
+
+from lightning_lossmeta._validation import check_at_least
+from lightning_lossmeta.artifacts import ArtifactError, find_loss, write_atomic
+from lightning_lossmeta.artifacts.zoo import UnknownLossError
+from lightning_lossmeta.cli.compare.searches import Searches
+from lightning_lossmeta.cli.compare.tasks import Sweep, SweepPoint, make_tasks
+from lightning_lossmeta.cli.configuration import (
+    HintingParser,
+    as_dict,
+    complaint,
+    refuse_repeated_keys,
+)
+from lightning_lossmeta.cli.search_methods import make_search_method, read_search_method
+from lightning_lossmeta.comparison import (
+    ComparisonConfig,
+    Method,
+    check_methods,
+)
+from lightning_lossmeta.evaluators import AutoEvaluator, Evaluator
+from lightning_lossmeta.modules.methods import TrainingMethod
+from lightning_lossmeta.search.preflight import check_loss, check_task
+from lightning_lossmeta.search.run_folder import new_directory
+from lightning_lossmeta.task import Session, Task
+
+DEFAULT_LOSSES = (
+    "cross_entropy",
+    "mean_absolute_error",
+    "generalized_cross_entropy",
+    "symmetric_cross_entropy",
+    "label_smoothing",
+    "bootstrap_soft",
+)
+
+
+#: Errors whose text is for the user as it is.
+_CLEAR = (ArtifactError, UnknownLossError)
+
+
+@dataclass
+class Settings:
+    """What a comparison is asked for.
+
+    Args:
+        losses: By name: a loss or training method by ``class_path``, the name of a ready loss
+            (``lossmeta zoo`` lists them), or the file of a learned one.
+        baseline: The loss that the others are tested against; the first by default.
+        tasks: By name what each task changes of ``model`` and ``data``, by dotted keys; without,
+            there is one task.
+        methods: By name, ways of learning a loss (files as those of ``configs/methods``, or
+            ``file`` and what is different by dotted keys): each learns losses on each task, which
+            are compared there with the others.
+        searches: How many losses each method learns on a task.
+        sweep: Makes of each task one a value, and a figure over them.
+        only: Of these tasks, the names of those to look at; all by default.
+        comparison: Seeds, learning rates and budget.
+        epochs: Budget in passes over the training data, instead of ``comparison.steps``.
+        monitor: The metric, logged by ``validation_step``, that is the score.
+        mode: Whether more or less of it is better.
+        evaluator: Trains; by default the fastest for each task, measured.
+        accelerator: As in ``Trainer``.
+        precision: As in ``Trainer``.
+        run_dir: Where results go; a folder that holds some is gone on with. ``runs/NAME-TIME`` by
+            default.
+        seed: Everything derives from it.
+        samples: How many samples ``lossmeta embed`` shows.
+    """
+
+    losses: dict[str, str | TrainingMethod | nn.Module] = field(
+        default_factory=lambda: {name: name for name in DEFAULT_LOSSES}
+    )
+    baseline: str | None = None
+    tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    methods: dict[str, str | dict[str, Any]] = field(default_factory=dict)
+    searches: int = 3
+    sweep: Sweep | None = None
+    only: list[str] = field(default_factory=list)
+    comparison: ComparisonConfig = field(default_factory=ComparisonConfig)
+    epochs: int | None = None
+    monitor: str = "val_accuracy"
+    mode: Literal["max", "min"] = "max"
+    evaluator: Evaluator | None = None
+    accelerator: str = "auto"
+    precision: str = "32-true"
+    run_dir: str | None = None
+    seed: int = 0
+    samples: int = 2000
+
+
+@dataclass(frozen=True)
+class Request:
+    """A comparison that was asked for, ready to run.
+
+    Args:
+        losses: By name.
+        baseline: One of them.
+        tasks: By name, with the place of each.
+        searches: What is learned first.
+        sweep: What the tasks were made by.
+        comparison: Seeds, learning rates and budget.
+        evaluator: Trains.
+        directory: Gets the results.
+        seed: Everything derives from it.
+        samples: How many samples an embedding shows.
+        score: What the scores are.
+        mode: Whether more or less of it is better.
+    """
+
+    losses: dict[str, Method]
+    baseline: str
+    tasks: dict[str, tuple[Task, SweepPoint]]
+    searches: Searches
+    sweep: Sweep | None
+    comparison: ComparisonConfig
+    evaluator: Evaluator
+    directory: Path
+    seed: int
+    samples: int
+    score: str
+    mode: str
+
+
+def reported(work: Callable[[], None]) -> int:
+    """Do something; tell what the user got wrong in one message, without a traceback."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        work()
+    except KeyboardInterrupt as stop:
+        print(f"\n{stop or 'Interrupted.'}", file=sys.stderr)
+        return 130
+    except (ValueError, TypeError, OSError, *_CLEAR) as error:
+        said = str(error) if isinstance(error, _CLEAR) else complaint(error)
+        if said is None:
+            raise
+        print(f"lossmeta: {said}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def parse(argv: list[str], command: str, description: str | None) -> Request:
+    """Read and check all that was asked for, before any training.
+
+    Args:
+        argv: The command's arguments.
+        command: Its name.
+        description: Of the command.
+
+    Raises:
+        ValueError: If something can't be; says what and why.
+    """
+    parser = HintingParser(prog=f"lossmeta {command}", description=description or "")
+    parser.add_argument("--config", action=ActionConfigFile, help="a YAML file of these options")
+    parser.add_subclass_arguments(pl.LightningModule, "model", required=True)
+    parser.add_subclass_arguments(pl.LightningDataModule, "data", required=True)
+    parser.add_class_arguments(Settings, None, sub_configs=True)
+    refuse_repeated_keys(argv)
+    config = parser.parse_args(argv)
+    kept = config.clone()
+    kept.run_dir = None
+    text = parser.dump(kept, skip_none=False)
+    made = parser.instantiate_classes(config)
+    base = {"model": as_dict(config.model), "data": as_dict(config.data)}
+    made.tasks = as_dict(config).get("tasks", {})  # not made yet: a sweep may change them
+    name = Path(str(config.config[0])).stem if config.config else command
+    directory = Path(made.run_dir) if made.run_dir else new_directory(name)
+    made.methods = as_dict(config).get("methods", {})
+    beside = Path(str(config.config[0])).parent if config.config else None
+    request = _request(made, base, directory, beside)
+    if command != "compare" and request.searches.methods:
+        raise ValueError(f"Expected no `methods` for {command}: give it files of learned losses.")
+    for task, _ in request.tasks.values():
+        check_task(task)
+        for loss, method in request.losses.items():
+            if isinstance(method, nn.Module):
+                check_loss(method, task, loss)
+    directory.mkdir(parents=True, exist_ok=True)
+    if command == "compare":
+        write_atomic(directory / "config.yaml", text)
+    return request
+
+
+def _request(
+    config: Namespace, base: dict[str, Any], directory: Path, beside: Path | None
+) -> Request:
+    losses = {name: _method(item) for name, item in config.losses.items()}
+    baseline = config.baseline or next(iter(losses), "")
+    check_methods(losses)
+    if baseline not in losses:
+        raise ValueError(
+            f"Expected argument `baseline` to be one of {list(losses)}, got {baseline!r}."
+        )
+    if config.comparison.steps is not None and config.epochs is not None:
+        raise ValueError("Expected argument `epochs` or `comparison.steps`, got both.")
+    session = Session(
+        monitor=config.monitor,
+        mode=config.mode,
+        precision=config.precision,
+        accelerator=config.accelerator,
+    )
+    tasks = make_tasks(base, config.tasks, config.sweep, session, config.seed, config.epochs)
+    if unknown := [name for name in config.only if name not in tasks]:
+        raise ValueError(f"Expected argument `only` to hold some of {list(tasks)}, got {unknown}.")
+    return Request(
+        losses,
+        baseline,
+        {name: task for name, task in tasks.items() if not config.only or name in config.only},
+        _searches(config, directory, beside),
+        config.sweep,
+        config.comparison,
+        config.evaluator or AutoEvaluator(),
+        directory,
+        config.seed,
+        config.samples,
+        f"test {config.monitor.removeprefix('val_').replace('_', ' ')}",
+        config.mode,
+    )
+
+
+def _searches(config: Namespace, directory: Path, beside: Path | None) -> Searches:
+    check_at_least(1, searches=config.searches)
+    methods = {name: read_search_method(given, beside) for name, given in config.methods.items()}
+    for settings in methods.values():
+        make_search_method(settings)  # errors before any training
+    made = Searches(methods, config.searches, config.seed, directory)
+    names = {*methods, *(name for losses in made.names().values() for name in losses)}
+    if twins := names & set(config.losses):
+        raise ValueError(
+            f"Expected arguments `losses` and `methods` to have names of their own, got "
+            f"{sorted(twins)} in both."
+        )
+    return made
+
+
+def _method(given: Any) -> Method:
+    return find_loss(given).loss if isinstance(given, str) else given

@@ -1,0 +1,217 @@
+"""The searches of a comparison: each method learns a loss on each task, several times."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from lightning_lossmeta._fingerprint import digest
+from lightning_lossmeta._seeds import derived_seed
+from lightning_lossmeta.artifacts import Artifact
+from lightning_lossmeta.callbacks import CandidateCurves, SearchHistory
+from lightning_lossmeta.cli.search_methods import SearchMethod, make_search_method
+from lightning_lossmeta.comparison.columns import NOT_LEARNED, SEARCH_SECONDS
+from lightning_lossmeta.comparison.rows import Row
+from lightning_lossmeta.comparison.runs import describe_task
+from lightning_lossmeta.search.trainer import MetaLossTrainer, SearchError
+from lightning_lossmeta.task import Task
+from lightning_lossmeta.training.session import quiet_lightning
+
+#: Beside the purposes that a comparison's seed has otherwise.
+_SEARCHES = 7
+
+
+@dataclass(frozen=True)
+class LearnedLossRun:
+    """A loss that a method learned on a task.
+
+    Args:
+        artifact: The loss.
+        seconds: Of the search's candidates, with their local searches; without finalists.
+    """
+
+    artifact: Artifact
+    seconds: float
+
+    @property
+    def usual(self) -> str:
+        """The hand-made loss that it is where the search found nothing; empty otherwise."""
+        return str(self.artifact.provenance.get("not_learned", ""))
+
+
+@dataclass(frozen=True)
+class Searches:
+    """What is to be learned.
+
+    Args:
+        methods: Settings of each method, by name.
+        count: How many losses a method learns on a task, with seeds of their own.
+        seed: All seeds derive from it: search i has one seed, whatever the method and task.
+        directory: Gets ``losses`` and ``searches``; what lies there is not learned again.
+    """
+
+    methods: Mapping[str, Mapping[str, Any]]
+    count: int
+    seed: int
+    directory: Path
+
+    def names(self) -> dict[str, list[str]]:
+        """The names of the losses of each method.
+
+        >>> Searches({"GP": {}}, 2, 0, Path("run")).names()
+        {'GP': ['GP 1', 'GP 2']}
+        """
+        return {
+            method: [f"{method} {number + 1}" for number in range(self.count)]
+            for method in self.methods
+        }
+
+    def run(self, tasks: Sequence[Task]) -> dict[str, dict[str, LearnedLossRun]]:
+        """Learn what is not there yet, search after search.
+
+        Args:
+            tasks: Each search has its module and data, and its monitor.
+
+        Returns:
+            By name of the task and of the loss.
+        """
+        found: dict[str, dict[str, LearnedLossRun]] = {task.name: {} for task in tasks}
+        plan = list(self._plan(tasks))
+        console = Console()
+        for position, (task, method, number) in enumerate(plan, start=1):
+            place = _Place(self.directory, task.name, f"{method}-{number + 1}")
+            if not place.loss.exists():
+                console.print(
+                    f"search {position} of {len(plan)}: {method} {number + 1} on {task.name}",
+                    highlight=False,
+                )
+            name = self.names()[method][number]
+            learned = found[task.name][name] = self._learned(task, method, number, place)
+            if learned.usual:
+                console.print(
+                    f"{name} on {task.name} was not learned: it is {learned.usual}", highlight=False
+                )
+        return found
+
+    def _plan(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, str, int]]:
+        """A first loss of every method on every task before the second of any."""
+        for number in range(self.count):
+            for task in tasks:
+                for method in self.methods:
+                    yield task, method, number
+
+    def _learned(self, task: Task, method: str, number: int, place: _Place) -> LearnedLossRun:
+        config = self.methods[method]
+        session = task.session
+        conditions = [self.seed, session.monitor, session.mode, str(session.precision)]
+        known = digest([config, *conditions, describe_task(task)])
+        if place.loss.exists():
+            artifact = Artifact.load(place.loss)
+            if artifact.provenance.get("method") != known:
+                raise ValueError(
+                    f"Expected '{place.loss}' to be learned with {method}, the task and the seed "
+                    "as they are now, but something has changed: choose another `run_dir`, or "
+                    f"remove it and '{place.folder}'."
+                )
+            return LearnedLossRun(artifact, _seconds(place.folder))
+        seed = derived_seed(self.seed, _SEARCHES, number)
+        try:
+            artifact = _search(make_search_method(config), task, seed, place.folder)
+        except SearchError as error:
+            raise ValueError(
+                f"Expected {method} to learn a loss on {task.name}: {error} Leave it out, or "
+                "change its settings."
+            ) from None
+        provenance = {**artifact.provenance, "method": known, "method_name": method}
+        artifact = replace(artifact, provenance=provenance)
+        place.loss.parent.mkdir(parents=True, exist_ok=True)
+        artifact.save(place.loss)
+        return LearnedLossRun(artifact, _seconds(place.folder))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a search has its folder, and its loss a file."""
+
+    directory: Path
+    task: str
+    name: str
+
+    @property
+    def folder(self) -> Path:
+        return self.directory / "searches" / self.task / self.name
+
+    @property
+    def loss(self) -> Path:
+        return self.directory / "losses" / self.task / f"{self.name}.json"
+
+
+def _search(method: SearchMethod, task: Task, seed: int, folder: Path) -> Artifact:
+    """Search, or go on where a search was stopped."""
+    callbacks: list[Any] = list(method.callbacks)
+    if not any(isinstance(item, CandidateCurves) for item in callbacks):
+        callbacks.append(CandidateCurves(top_k=1))  # many searches would write many files
+    with quiet_lightning():
+        trainer = MetaLossTrainer(
+            accelerator=task.session.accelerator,
+            devices=task.session.devices,
+            precision=task.session.precision,  # type: ignore[arg-type]
+            callbacks=callbacks,
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            enable_checkpointing=False,
+        )
+    stopped = (folder / "state.json").exists()
+    if not stopped and folder.exists():
+        shutil.rmtree(folder)  # no generation was finished: nothing to go on with
+    result = trainer.search(
+        task.module,
+        task.data,
+        method.family,
+        method.searcher,
+        method.evaluator,
+        generations=method.generations,
+        steps=method.steps,
+        monitor=task.session.monitor,
+        mode=task.session.mode,
+        validations=method.validations,
+        train_samples=method.train_samples,
+        learning_rate_factor=method.learning_rate_factor,
+        finalists=method.finalists,
+        run_dir=None if stopped else str(folder),
+        resume=str(folder) if stopped else None,
+        seed=seed,
+    )
+    return result.artifact
+
+
+def _seconds(folder: Path) -> float:
+    path = folder / SearchHistory.file_name
+    if not path.exists():
+        return float("nan")
+    with path.open(newline="", encoding="utf-8") as file:
+        return sum(float(row["seconds"]) for row in csv.DictReader(file))
+
+
+def with_search_seconds(rows: Sequence[Row], learned: Mapping[str, LearnedLossRun]) -> list[Row]:
+    """Rows of one task with what it took to learn their losses."""
+    return [
+        replace(
+            row,
+            metrics={
+                **row.metrics,
+                SEARCH_SECONDS: (learned[row.name].seconds,) * len(row.scores),
+                NOT_LEARNED: (float(bool(learned[row.name].usual)),) * len(row.scores),
+            },
+        )
+        if row.name in learned
+        else row
+        for row in rows
+    ]

@@ -1,0 +1,100 @@
+"""The tasks of a comparison: one configuration and what each task changes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytorch_lightning as pl
+
+from lightning_lossmeta.cli.configuration import ConfiguredModule, make_data, patched
+from lightning_lossmeta.task import Session, Task
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One setting over several values.
+
+    Args:
+        key: Dotted, from ``model`` or ``data``.
+        values: What it takes.
+
+    Raises:
+        ValueError: If there is no value, or one is there twice.
+    """
+
+    key: str
+    values: list[float]
+
+    def __post_init__(self) -> None:
+        if not self.values or len(set(self.values)) < len(self.values):
+            raise ValueError(
+                "Expected argument `values` of a sweep to hold numbers, each once, got "
+                f"{self.values}."
+            )
+
+    @property
+    def label(self) -> str:
+        """The key in words, e.g. ``noise rate`` for ``data.init_args.noise.init_args.rate``."""
+        parts = [part for part in self.key.split(".")[1:] if part != "init_args"]
+        return " ".join(parts).replace("_", " ")
+
+
+@dataclass(frozen=True)
+class SweepPoint:
+    """Where a task stands in a comparison.
+
+    Args:
+        group: The task that it was made of.
+        value: Of the sweep; ``None`` where there is none.
+    """
+
+    group: str
+    value: float | None = None
+
+
+def make_tasks(
+    base: dict[str, Any],
+    changes: Mapping[str, Mapping[str, Any]],
+    sweep: Sweep | None,
+    session: Session,
+    seed: int,
+    epochs: int | None = None,
+) -> dict[str, tuple[Task, SweepPoint]]:
+    """The tasks by name.
+
+    Args:
+        base: ``model`` and ``data``, as ``class_path`` and ``init_args``.
+        changes: By task what is different there, by dotted keys; empty for the base alone.
+        sweep: Makes of each task one a value.
+        session: Of every fit.
+        seed: Of every task.
+        epochs: Budget in passes over a task's training data, instead of the session's steps.
+
+    Raises:
+        ValueError: If a key does not lead anywhere.
+    """
+    found: dict[str, tuple[Task, SweepPoint]] = {}
+    for group, patch in (changes or {"task": {}}).items():
+        for value in sweep.values if sweep else [None]:
+            full = dict(patch)
+            name = group
+            if sweep is not None and value is not None:
+                full[sweep.key] = value
+                name = f"{group}, {sweep.label} {value:g}"
+            config = patched(base, full)
+            data = make_data(config["data"])
+            own = session
+            if epochs is not None:
+                own = replace(session, steps=epochs * _batches(data))
+            task = Task(ConfiguredModule(config["model"]), data, own, seed, name)
+            found[name] = (task, SweepPoint(group, value))
+    return found
+
+
+def _batches(data: pl.LightningDataModule) -> int:
+    data.prepare_data()
+    data.setup("fit")
+    loaders: Sequence[Any] = data.train_dataloader()
+    return len(loaders)

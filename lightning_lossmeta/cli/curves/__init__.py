@@ -1,0 +1,1 @@
+"""What ``lossmeta curves`` reads and reckons."""

@@ -1,0 +1,214 @@
+"""LightningCLI with a ``search`` subcommand."""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+import warnings
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import yaml
+from jsonargparse import Namespace
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from rich.console import Console
+
+import lightning_lossmeta
+from lightning_lossmeta.artifacts import write_atomic
+from lightning_lossmeta.callbacks.base import MetaCallback, Search
+from lightning_lossmeta.cli.configuration import (
+    ConfiguredModule,
+    HintingParser,
+    as_dict,
+    complaint,
+    make_data,
+    patched,
+    refuse_repeated_keys,
+)
+from lightning_lossmeta.search.run_folder import new_directory
+from lightning_lossmeta.search.trainer import MetaLossTrainer, SearchError, SearchResult
+from lightning_lossmeta.task import Task
+from lightning_lossmeta.training.session import quiet_lightning
+
+
+class SaveSearchConfig(MetaCallback):
+    """Writes ``config.yaml``, the resolved configuration, which re-runs as it is."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def on_search_start(self, search: Search) -> None:
+        """Write it, unless a resumed run has it."""
+        path = search.directory / "config.yaml"
+        if not path.exists():
+            write_atomic(path, self.text)
+
+
+class LossmetaCLI(LightningCLI):
+    """``fit``, ``validate``, ``test``, ``predict`` as in Lightning, and ``search``."""
+
+    search_result: SearchResult
+    main_data: pl.LightningDataModule
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Lightning's, and the search."""
+        made_here = {"model", "datamodule", "task_name"}
+        return {**LightningCLI.subcommands(), "search": made_here}
+
+    def _prepare_subcommand_parser(
+        self, klass: type, subcommand: str, **kwargs: Any
+    ) -> LightningArgumentParser:
+        """Lightning's, with the tasks of a search."""
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        if subcommand == "search":
+            parser.add_argument(
+                "--tasks",
+                type=dict[str, dict[str, Any]],
+                default={},
+                help="By name what each task changes of `model` and `data`, by dotted keys; a "
+                "candidate's fitness is the mean over all, the first is the main one. Without, "
+                "there is one task.",
+            )
+        return parser
+
+    def instantiate_trainer(self, **arguments: Any) -> pl.Trainer:
+        """As Lightning does; a search makes many trainers and lets none advertise."""
+        with quiet_lightning() if self.subcommand == "search" else nullcontext():
+            return super().instantiate_trainer(**arguments)
+
+    def before_search(self) -> None:
+        """Choose the run's folder and have the resolved configuration written there."""
+        config = self.config["search"]
+        chosen = self.config_init["search"]
+        if chosen.run_dir is None and chosen.resume is None:
+            name = Path(str(config.config[0])).stem if config.config else "search"
+            chosen.run_dir = str(new_directory(name))
+        kept = config.clone()
+        kept.run_dir = None
+        kept.resume = None
+        text = self._parser("search").dump(kept, skip_none=False)
+        self.trainer.callbacks.append(SaveSearchConfig(text))  # type: ignore[attr-defined]
+
+    def search(self, **arguments: Any) -> None:
+        """Run the search on modules that are made anew for each set of weights."""
+        main, *more = self._tasks()
+        arguments |= {"model": main.module, "datamodule": main.data, "task_name": main.name}
+        arguments["more_tasks"] = [*more, *(arguments["more_tasks"] or [])]
+        self.main_data = main.data
+        trainer: MetaLossTrainer = self.trainer  # type: ignore[assignment]
+        self.search_result = trainer.search(**arguments)
+
+    def _tasks(self) -> list[Task]:
+        """The tasks that were asked for; those that leave the data as they are share them."""
+        tasks = []
+        for name, config in self._task_configs().items():
+            same = config["data"] == as_dict(self.config["search"].data)
+            data = self.datamodule if same else make_data(config["data"])
+            tasks.append(Task(ConfiguredModule(config["model"]), data, name=name))
+        return tasks
+
+    def _task_configs(self) -> dict[str, dict[str, Any]]:
+        """By name of the task its ``model`` and ``data``."""
+        config = self.config["search"]
+        base = {"model": as_dict(config.model), "data": as_dict(config.data)}
+        changes = as_dict(config)["tasks"] or {"task0": {}}
+        return {name: patched(base, change) for name, change in changes.items()}
+
+    def after_search(self) -> None:
+        """Say what was found and what to type next."""
+        result = self.search_result
+        main = next(iter(self._task_configs().values()))
+        batches = len(self.main_data.train_dataloader())
+        save_fit_config(result, self.config["search"], main, batches)
+        best = result.directory / "best.json"
+        console = Console(soft_wrap=True, highlight=False)
+        score = result.artifact.provenance["monitor"]
+        if (count := len(result.artifact.provenance["tasks"])) > 1:
+            score = f"mean {score} of {count} tasks"
+        console.print(
+            f"\nLearned loss (generation {result.artifact.provenance['generation']}, {score} "
+            f"{abs(result.evaluation.fitness):.4f}, {result.seconds:.0f} s):\n"
+            f"  {result.artifact.formula()}\n\nNext:\n"
+            f"  lossmeta inspect {best}\n"
+            f"  tensorboard --logdir {result.directory / 'tensorboard'}\n"
+            f"  lossmeta fit --config {result.directory / 'fit.yaml'}"
+        )
+
+
+def save_fit_config(
+    result: SearchResult, config: Namespace, main: dict[str, Any], batches: int
+) -> None:
+    """Write ``fit.yaml``: module and data of the main task, trained with the learned loss."""
+    path = result.directory / "fit.yaml"
+    trainer = {
+        "accelerator": config.trainer.accelerator,
+        "precision": config.trainer.precision,
+        "max_epochs": math.ceil(config.steps / batches),
+        "callbacks": [
+            {
+                "class_path": "lightning_lossmeta.InjectLoss",
+                "init_args": {
+                    "path": str(result.directory / "best.json"),
+                    "learning_rate_factor": result.learning_rate_factor
+                    * config.learning_rate_factor,
+                },
+            }
+        ],
+    }
+    content = {
+        "seed_everything": config.seed_everything,
+        "trainer": trainer,
+        **main,
+    }
+    write_atomic(path, yaml.safe_dump(content, sort_keys=False))
+
+
+def _with_stored_config(arguments: list[str]) -> list[str]:
+    """``--resume RUN`` alone takes the configuration of that run."""
+    if arguments[0] != "search" or any(a.split("=")[0] in ("--config", "-c") for a in arguments):
+        return arguments
+    for position, argument in enumerate(arguments):
+        name, _, value = argument.partition("=")
+        if name == "--resume":
+            folder = value or (arguments[position + 1] if position + 1 < len(arguments) else "")
+            stored = Path(folder) / "config.yaml"
+            if not stored.is_file():
+                raise FileNotFoundError(
+                    f"Expected the folder of a run after --resume, with its config.yaml, got "
+                    f"'{folder}'."
+                )
+            return [arguments[0], "--config", str(stored), *arguments[1:]]
+    return arguments
+
+
+def run(arguments: list[str]) -> int:
+    """Run a Lightning subcommand, printing what a user got wrong without a traceback."""
+    warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        arguments = _with_stored_config(arguments)
+        if arguments[0] == "search":
+            refuse_repeated_keys(arguments)
+        LossmetaCLI(
+            trainer_class=MetaLossTrainer,
+            parser_class=HintingParser,
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            save_config_kwargs={"overwrite": True},
+            args=arguments,
+            parser_kwargs={"description": lightning_lossmeta.__doc__},
+        )
+    except KeyboardInterrupt as stop:
+        print(f"\n{stop or 'Interrupted.'}", file=sys.stderr)
+        return 130
+    except (ValueError, TypeError, OSError, SearchError) as error:
+        said = str(error) if isinstance(error, SearchError) else complaint(error)
+        if said is None:
+            raise
+        print(f"lossmeta: {said}", file=sys.stderr)
+        return 2
+    return 0

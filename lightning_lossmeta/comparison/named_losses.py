@@ -1,0 +1,56 @@
+"""Losses that are given, not learned, as a family: so that evaluators train with them too."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from lightning_lossmeta.candidate import Candidate
+from lightning_lossmeta.families.base import LossFamily
+from lightning_lossmeta.losses.base import LossFunction
+
+
+class NamedLosses(LossFamily):
+    """A finite family: one candidate a name.
+
+    Args:
+        losses: By name.
+
+    Raises:
+        ValueError: If there is none.
+    """
+
+    name = "named"
+    serializable = False
+
+    def __init__(self, losses: Mapping[str, LossFunction]) -> None:
+        if not losses:
+            raise ValueError("Expected argument `losses` to hold at least one loss, got none.")
+        self.losses = dict(losses)
+        self.space = tuple(self.losses)
+
+    def candidates(self) -> list[Candidate]:
+        """All of them, in order."""
+        return [Candidate(name) for name in self.losses]
+
+    def build(self, candidate: Candidate) -> LossFunction:
+        """A copy of the loss of that name."""
+        if candidate.structure not in self.losses:
+            raise ValueError(f"Expected one of {sorted(self.losses)}, got {candidate.structure!r}.")
+        return copy.deepcopy(self.losses[candidate.structure])
+
+    def read(self, loss: LossFunction) -> Candidate:
+        """The name of the loss that prints alike."""
+        for name, known in self.losses.items():
+            if repr(known) == repr(loss):
+                return Candidate(name)
+        raise ValueError(f"Expected one of {sorted(self.losses)}, got {loss!r}.")
+
+    def formula(self, candidate: Candidate) -> str:
+        """Its name."""
+        return str(candidate.structure)
+
+    def settings(self) -> dict[str, Any]:
+        """Names and what the losses print."""
+        return {"losses": {name: repr(loss) for name, loss in self.losses.items()}}

@@ -1,0 +1,245 @@
+"""Clothing1M: a million images of clothes with labels out of the words around them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import v2
+
+from lightning_lossmeta._validation import check_at_least
+from lightning_lossmeta.data.images.decoding import open_rgb
+from lightning_lossmeta.data.loader import BatchLoader
+
+_LISTS = {
+    "noisy": ("noisy_train_key_list.txt", "noisy_label_kv.txt"),
+    "clean": ("clean_train_key_list.txt", "clean_label_kv.txt"),
+    "val": ("clean_val_key_list.txt", "clean_label_kv.txt"),
+    "test": ("clean_test_key_list.txt", "clean_label_kv.txt"),
+}
+
+
+class ListedImages(Dataset[tuple[Tensor, int]]):
+    """Images read when they are asked for.
+
+    Args:
+        root: What the paths are relative to.
+        paths: One an image.
+        targets: (N,), int64.
+        transform: Takes an RGB image to a tensor.
+    """
+
+    def __init__(self, root: Path, paths: Sequence[str], targets: Tensor, transform: Any) -> None:
+        self.root = root
+        self.paths = paths
+        self.targets = targets
+        self.transform = transform
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        path = self.root / self.paths[index]
+        return self.transform(open_rgb(path, f"'{path}'")), int(self.targets[index])
+
+
+class Clothing1MDataModule(pl.LightningDataModule):
+    """Clothing1M (Xiao et al. 2015): noisy labels for training, clean ones for the rest.
+
+    1,000,000 images with noisy labels for training (or 47,570 with clean ones), 14,313 and 10,526
+    with clean labels for validation and test, 14 classes. Images are read as they are needed: the
+    shorter side is scaled to ``resize`` pixels; training takes a random square out of that and
+    mirrors half of them, the rest take the centre. Normalised by ImageNet's mean and standard
+    deviation, as networks pre-trained on it expect. Inputs are (B, 3, S, S).
+
+    The images are given out by the authors on request, see
+    https://github.com/Cysu/noisy_label.
+
+    Args:
+        root: The folder of the lists (``noisy_train_key_list.txt``, ``noisy_label_kv.txt``, ...),
+            to which the paths in them are relative (``images/0/00/....jpg``).
+        labels: Which list is trained on.
+        batch_size: Of training.
+        eval_batch_size: Of validation, test and prediction.
+        train_size: Keep this many training images, class-balanced by the labels that are trained
+            on, chosen by ``split_seed``; ``None`` keeps all.
+        split_seed: Chooses them.
+        image_size: S.
+        resize: The shorter side, at least ``image_size``.
+        num_workers: Processes that read images; 0 reads in this one.
+
+    Raises:
+        ValueError: If a number is out of its range.
+    """
+
+    num_classes = 14
+    mean = (0.485, 0.456, 0.406)
+    std = (0.229, 0.224, 0.225)
+
+    def __init__(
+        self,
+        root: str,
+        labels: Literal["noisy", "clean"] = "noisy",
+        batch_size: int = 64,
+        eval_batch_size: int = 256,
+        train_size: int | None = None,
+        split_seed: int = 0,
+        image_size: int = 224,
+        resize: int = 256,
+        num_workers: int = 4,
+    ) -> None:
+        super().__init__()
+        check_at_least(1, batch_size=batch_size, eval_batch_size=eval_batch_size)
+        check_at_least(1, image_size=image_size)
+        check_at_least(image_size, resize=resize)
+        check_at_least(0, split_seed=split_seed, num_workers=num_workers)
+        if train_size is not None:
+            check_at_least(1, train_size=train_size)
+        if labels not in ("noisy", "clean"):
+            raise ValueError(
+                f"Expected argument `labels` to be 'noisy' or 'clean', got {labels!r}."
+            )
+        self.root = root
+        self.labels = labels
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size
+        self.train_size = train_size
+        self.split_seed = split_seed
+        self.image_size = image_size
+        self.resize = resize
+        self.num_workers = num_workers
+        self._listed: dict[str, ListedImages] = {}
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read the lists, if they were not."""
+        for part in (self.labels, "val", "test"):
+            if part not in self._listed:
+                self._listed[part] = self._read(part)
+
+    def train_dataloader(self) -> DataLoader[tuple[Tensor, int]]:
+        """Shuffled batches; the last, incomplete one is left out."""
+        images = self._images(self.labels)
+        return self._loader(images, self.batch_size, shuffle=True)
+
+    def val_dataloader(self) -> DataLoader[tuple[Tensor, int]]:
+        """In order."""
+        return self._loader(self._images("val"), self.eval_batch_size)
+
+    def test_dataloader(self) -> DataLoader[tuple[Tensor, int]]:
+        """In order."""
+        return self._loader(self._images("test"), self.eval_batch_size)
+
+    def predict_dataloader(self) -> DataLoader[tuple[Tensor, int]]:
+        """The test images in order."""
+        return self.test_dataloader()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the lists, which another process reads itself, and the Trainer of a fit."""
+        state = {**self.__dict__, "_listed": {}, "trainer": None}
+        state.pop("_lossmeta_stages", None)  # another process has to set up again
+        return state
+
+    def __copy__(self) -> Clothing1MDataModule:
+        """Share the lists, unlike a pickle."""
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+    def _images(self, part: str) -> ListedImages:
+        self.setup()
+        return self._listed[part]
+
+    def _loader(
+        self, images: ListedImages, batch_size: int, shuffle: bool = False
+    ) -> DataLoader[tuple[Tensor, int]]:
+        return DataLoader(
+            images,
+            batch_size,
+            shuffle=shuffle,
+            drop_last=shuffle and len(images) >= batch_size,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+        )
+
+    def _read(self, part: str) -> ListedImages:
+        """The images of a list, with their labels."""
+        keys_file, labels_file = (self._file(name) for name in _LISTS[part])
+        lines = keys_file.read_text(encoding="utf-8").splitlines()
+        paths = [line.strip() for line in lines if line.strip()]
+        labels = labels_by_path(labels_file, self.num_classes)
+        unknown = [path for path in paths if path not in labels]
+        if unknown or not paths:
+            found = f"no label for '{unknown[0]}'" if unknown else "an empty list"
+            raise ValueError(
+                f"Expected '{keys_file}' to list images with labels in '{labels_file.name}', got "
+                f"{found}."
+            )
+        targets = torch.tensor([labels[path] for path in paths])
+        trained = part == self.labels
+        if trained and self.train_size is not None:
+            if self.train_size > len(paths):
+                raise ValueError(
+                    f"Expected argument `train_size` to be at most {len(paths)}, the images of "
+                    f"'{keys_file}', got {self.train_size}."
+                )
+            loader = BatchLoader(torch.arange(len(paths)), targets, self.batch_size)
+            kept = loader.subset(self.train_size, self.split_seed).inputs
+            paths, targets = [paths[index] for index in kept.tolist()], targets[kept]
+        return ListedImages(Path(self.root), paths, targets, self._transform(trained))
+
+    def _file(self, name: str) -> Path:
+        file = Path(self.root) / name
+        if not file.is_file():
+            needed = ", ".join(sorted({name for pair in _LISTS.values() for name in pair}))
+            raise FileNotFoundError(
+                f"Expected Clothing1M in '{self.root}', but {name} is not there. Ask the authors "
+                f"for the data (https://github.com/Cysu/noisy_label) and give as `root` the folder "
+                f"that holds {needed} and images/."
+            )
+        return file
+
+    def _transform(self, trained: bool) -> Any:
+        size = self.image_size
+        taken = (
+            [v2.RandomCrop(size), v2.RandomHorizontalFlip()] if trained else [v2.CenterCrop(size)]
+        )
+        return v2.Compose(
+            [
+                v2.Resize(self.resize),
+                *taken,
+                v2.ToImage(),
+                v2.ToDtype(torch.float32, scale=True),
+                v2.Normalize(self.mean, self.std),
+                v2.ToPureTensor(),
+            ]
+        )
+
+
+def labels_by_path(file: Path, num_classes: int) -> dict[str, int]:
+    """Labels by path, out of lines ``path label``.
+
+    Args:
+        file: To read.
+        num_classes: How many classes there are.
+
+    Raises:
+        ValueError: If a line is none; names it.
+    """
+    labels: dict[str, int] = {}
+    with file.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            path, _, label = line.strip().rpartition(" ")
+            if not path and not label:
+                continue
+            if not path or not label.isdecimal() or int(label) >= num_classes:
+                raise ValueError(
+                    f"Expected line {number} of '{file}' to be a path and a class in "
+                    f"[0, {num_classes}), got {line.strip()!r}."
+                )
+            labels[path] = int(label)
+    return labels

@@ -1,0 +1,149 @@
+"""Label files, read without running what they hold."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lightning_lossmeta.data.noise.torch_files import load_plain
+
+
+def read_labels(path: str | Path, key: str | None = None) -> Tensor:
+    """The labels of a file, in its order.
+
+    What the file ends in tells its form: ``.pt`` and ``.pth`` (saved by ``torch.save``), ``.npy``,
+    ``.npz``, ``.json``, ``.csv`` (columns, with a header or of labels alone), ``.txt`` (a label a
+    line). A ``.pt`` file may hold tensors, NumPy arrays, numbers, lists and dicts; anything else is
+    refused, and none of its code is run.
+
+    Args:
+        path: The file.
+        key: Which labels, where the file holds several by name; not needed where it holds one.
+
+    Returns:
+        (N,), int64, on the CPU.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it can't be read, ``key`` is not there or is needed, or the labels are not
+            whole numbers.
+    """
+    path = Path(path)
+    tables = label_tables(path)
+    name = next(iter(tables)) if key is None and len(tables) == 1 else key
+    if name is None or name not in tables:
+        named = ", ".join(found or "labels without a name" for found in tables)
+        raise ValueError(
+            f"Expected argument `key` to be one of what '{path}' holds ({named}), got {key!r}."
+        )
+    return _whole_numbers(tables[name], f"'{path}'" + (f" ({name})" if name else ""))
+
+
+def label_tables(path: Path) -> Mapping[str, Any]:
+    """All that a file holds, by name; labels without a name stand under the empty one.
+
+    Args:
+        path: The file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it can't be read.
+    """
+    check_form(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"Expected a file of labels at '{path}', but there is none.")
+    try:
+        content = _READERS[path.suffix.lower()](path)
+    except OSError:
+        raise
+    except Exception as error:  # each parser has its own for a damaged file
+        reason = str(error).strip().partition("\n")[0]
+        raise ValueError(
+            f"Expected '{path}' to hold labels and nothing else, but it can't be read: {reason}"
+        ) from error
+    if isinstance(content, Mapping):
+        return {str(name): part for name, part in content.items()}
+    return {"": content}
+
+
+def check_form(path: Path) -> None:
+    """Refuse a file whose form is unknown.
+
+    Raises:
+        ValueError: If the name does not end in one of those that :func:`read_labels` knows.
+    """
+    if path.suffix.lower() not in _READERS:
+        raise ValueError(f"Expected argument `path` to end in {', '.join(_READERS)}, got '{path}'.")
+
+
+def _read_npy(path: Path) -> Any:
+    return np.load(path, allow_pickle=False)
+
+
+def _read_npz(path: Path) -> Any:
+    with np.load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def _read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _read_text(path: Path) -> Any:
+    return [float(line) for line in path.read_text(encoding="utf-8").split()]
+
+
+def _read_csv(path: Path) -> Any:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = [row for row in csv.reader(file) if row]
+    if not rows:
+        raise ValueError("it is empty")
+    header = [name.strip() for name in rows[0]]
+    if all(map(_is_number, header)):
+        header = [""] if len(header) == 1 else [str(number) for number in range(len(header))]
+    else:
+        rows = rows[1:]
+    if any(len(row) != len(header) for row in rows):
+        raise ValueError(f"its rows are not all of {len(header)} columns")
+    return {name: [row[column] for row in rows] for column, name in enumerate(header)}
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _whole_numbers(labels: Any, what: str) -> Tensor:
+    """(N,), int64, of a list, an array or a tensor."""
+    try:
+        numbers = np.asarray(labels)
+        exact = numbers.astype(np.float64)
+    except (TypeError, ValueError, RuntimeError):
+        exact = np.full(1, np.nan)
+    small = bool((np.abs(exact) < 2**31).all())  # which no NaN is
+    if exact.ndim != 1 or not exact.size or not small or bool((exact != np.floor(exact)).any()):
+        raise ValueError(
+            f"Expected the labels of {what} to be a list of whole numbers, at least one."
+        )
+    return torch.from_numpy(exact.astype(np.int64))
+
+
+_READERS: dict[str, Callable[[Path], Any]] = {
+    ".pt": load_plain,
+    ".pth": load_plain,
+    ".npy": _read_npy,
+    ".npz": _read_npz,
+    ".json": _read_json,
+    ".csv": _read_csv,
+    ".txt": _read_text,
+}

@@ -1,0 +1,163 @@
+"""The family of symbolic losses (Raymond et al., EvoMAL)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from lightning_lossmeta.candidate import Candidate
+from lightning_lossmeta.families.base import LossFamily, check_problem, class_symbols
+from lightning_lossmeta.families.expression.formula import formula
+from lightning_lossmeta.families.expression.grammar import TIME, ExpressionSpace
+from lightning_lossmeta.families.expression.loss import (
+    ExpressionLoss,
+    ExpressionRegressionLoss,
+    WeightedExpression,
+)
+from lightning_lossmeta.families.expression.parser import parse_expression
+from lightning_lossmeta.families.expression.progress_dependent import (
+    ProgressExpressionLoss,
+    ProgressExpressionRegressionLoss,
+)
+from lightning_lossmeta.families.expression.symbolic import symbolic
+from lightning_lossmeta.losses.base import LossFunction
+from lightning_lossmeta.losses.progress_dependent import ProgressDependentLoss
+
+_KINDS: dict[str, type[WeightedExpression]] = {
+    "classification": ExpressionLoss,
+    "regression": ExpressionRegressionLoss,
+}
+_TIMED_KINDS: dict[str, type[WeightedExpression]] = {
+    "classification": ProgressExpressionLoss,
+    "regression": ProgressExpressionRegressionLoss,
+}
+_BASELINES = {
+    "classification": {
+        "cross_entropy": Candidate("mul(y, log(f))", (-1.0, 1.0, 1.0)),
+        "mse": Candidate("square(sub(f, y))", (1.0,) * 3),
+        "mae": Candidate("abs(sub(f, y))", (1.0,) * 3),
+    },
+    "regression": {
+        "squared error": Candidate("square(sub(f, y))", (1.0,) * 3),
+        "absolute error": Candidate("abs(sub(f, y))", (1.0,) * 3),
+    },
+}
+
+
+class ExpressionFamily(LossFamily):
+    """All expressions of a prediction f and a target y, with a weight on every edge.
+
+    A candidate's structure is the expression in prefix form, e.g. ``"square(sub(f, y))"``; its
+    theta are the edges' weights, in the prefix order of the nodes below them. An edge joins an
+    operator and one of its arguments, so that n nodes have n - 1 weights: as in the paper's
+    figure 2, none follows the root.
+
+    Args:
+        problem: ``"classification"``: f is a softmax probability, y its entry of the one-hot or
+            soft target, and values are averaged over the classes; ``"regression"``: f and y are
+            real.
+        max_height: Longest path from the root to a leaf, in edges.
+        max_nodes: Operators and terminals.
+        nonnegative: Whether the value goes through a softplus.
+        progress: Whether expressions may also hold t, the share of the training's steps that are
+            done; those that do are built as a
+            :class:`~lightning_lossmeta.losses.progress_dependent.ProgressDependentLoss`.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Source: Raymond et al. (2024), sections 3.2 and 3.3; the height is that of their experiments,
+    the time their section 6.
+
+    >>> family = ExpressionFamily()
+    >>> family.formula(Candidate("square(sub(f, y))", (1.0, 0.9, 1.0)))
+    'mean_k[ (0.9 h - y)^2 ]'
+    """
+
+    name = "expression"
+    former_settings: ClassVar[Mapping[str, str]] = {"task": "problem", "time": "progress"}
+    later_settings: ClassVar[frozenset[str]] = frozenset({"progress"})
+
+    def __init__(
+        self,
+        problem: Literal["classification", "regression"] = "classification",
+        max_height: int = 10,
+        max_nodes: int = 200,
+        nonnegative: bool = False,
+        progress: bool = False,
+    ) -> None:
+        if not isinstance(nonnegative, bool):
+            raise ValueError(
+                f"Expected argument `nonnegative` to be True or False, got {nonnegative!r:.80}."
+            )
+        self.problem = check_problem(problem, _KINDS)
+        self.nonnegative = nonnegative
+        self.space = ExpressionSpace(max_height, max_nodes, progress)
+
+    def build(self, candidate: Candidate) -> WeightedExpression:
+        """The candidate's expression with its weights."""
+        tree = parse_expression(candidate.structure, self.space)
+        timed = any(node.name == TIME for node in tree)
+        kind = (_TIMED_KINDS if timed else _KINDS)[self.problem]
+        return kind(str(candidate.structure), candidate.theta, self.nonnegative)
+
+    def read(self, loss: LossFunction) -> Candidate:
+        """Expression and weights."""
+        kind = _KINDS[self.problem]
+        if not isinstance(loss, kind) or (
+            isinstance(loss, ProgressDependentLoss) and not self.space.progress
+        ):
+            raise ValueError(f"Expected an {kind.__name__}, got {type(loss).__name__}.")
+        return Candidate(loss.structure, tuple(loss.theta.tolist()))
+
+    def formula(self, candidate: Candidate) -> str:
+        """The expression with four significant digits."""
+        loss = self.build(candidate)
+        classes = self.problem == "classification"
+        text = formula(loss.names, candidate.theta, "h" if classes else "f")
+        text = f"softplus({text})" if self.nonnegative else text
+        return f"mean_k[ {text} ]" if classes else f"mean[ {text} ]"
+
+    def expression(self, candidate: Candidate) -> Any:
+        """The expression with weights as they are.
+
+        Raises:
+            NotImplementedError: If it is for regression, depends on the time, or SymPy finds it
+                constant.
+        """
+        if self.problem != "classification":
+            raise NotImplementedError("Losses for regression are not written class by class.")
+        loss = self.build(candidate)
+        if isinstance(loss, ProgressDependentLoss):
+            raise NotImplementedError(
+                f"The loss '{candidate.structure}' depends on the training's progress t, which an "
+                "expression of one class can't know: load its file by "
+                "lightning_lossmeta.load_loss, and give it t by set_progress or TrainingProgress."
+            )
+        found = symbolic(loss.names, candidate.theta, *class_symbols(), self.nonnegative)
+        if found.is_number:
+            raise NotImplementedError(f"The loss '{candidate.structure}' is constant.")
+        return found
+
+    def baselines(self) -> dict[str, Candidate]:
+        """Usual losses, as far as they fit the limits; none behind a softplus.
+
+        Values are averaged over the classes: cross-entropy is 1/n of the usual one.
+        """
+        if self.nonnegative:
+            return {}
+        return {
+            name: candidate
+            for name, candidate in _BASELINES[self.problem].items()
+            if self.space.holds(parse_expression(candidate.structure))
+        }
+
+    def settings(self) -> dict[str, Any]:
+        """Kind of task, limits, softplus and time."""
+        return {
+            "problem": self.problem,
+            "max_height": self.space.max_height,
+            "max_nodes": self.space.max_nodes,
+            "nonnegative": self.nonnegative,
+            "progress": self.space.progress,
+        }

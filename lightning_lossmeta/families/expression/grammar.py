@@ -1,0 +1,172 @@
+"""What symbolic losses are written in: operators, terminals and how large a tree may be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from deap import gp
+from torch import Tensor
+
+#: Keeps logarithms and square roots, with their gradients, finite at zero.
+EPSILON = 1e-7
+
+#: Limits of any expression, whatever its family says.
+MAX_HEIGHT = 17
+MAX_NODES = 1000
+
+T = TypeVar("T")
+
+
+def analytic_quotient(a: Tensor, b: Tensor) -> Tensor:
+    """A smooth division without a pole, a / sqrt(1 + b^2)."""
+    return a / (1 + b * b).sqrt()  # not b.square(), whose slope 2 b overflows before b does
+
+
+def protected_log(a: Tensor) -> Tensor:
+    """log(|a| + epsilon)."""
+    return (a.abs() + EPSILON).log()
+
+
+def protected_sqrt(a: Tensor) -> Tensor:
+    """sqrt(|a| + epsilon)."""
+    return (a.abs() + EPSILON).sqrt()
+
+
+def sign(a: Tensor) -> Tensor:
+    """The sign; NaN stays NaN, which ``torch.sign`` would make zero."""
+    return torch.where(a.isnan(), a, a.sign())
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A function of one or two numbers.
+
+    Args:
+        arity: How many.
+        function: Element by element; finite, with finite gradients, wherever it does not overflow.
+    """
+
+    arity: int
+    function: Callable[..., Tensor]
+
+
+#: Table 1 of the paper, by the names that expressions are written with.
+OPERATORS = {
+    "add": Operator(2, torch.add),
+    "sub": Operator(2, torch.sub),
+    "mul": Operator(2, torch.mul),
+    "aq": Operator(2, analytic_quotient),
+    "min": Operator(2, torch.minimum),
+    "max": Operator(2, torch.maximum),
+    "sign": Operator(1, sign),
+    "square": Operator(1, torch.square),
+    "abs": Operator(1, torch.abs),
+    "log": Operator(1, protected_log),
+    "sqrt": Operator(1, protected_sqrt),
+    "tanh": Operator(1, torch.tanh),
+}
+CONSTANTS = {"+1": 1.0, "-1": -1.0}
+VARIABLES = ("f", "y")
+
+#: The share of the training's steps that are done; only where a space has it.
+TIME = "t"
+
+ARITIES = {**{name: op.arity for name, op in OPERATORS.items()}, "f": 0, "y": 0, "+1": 0, "-1": 0}
+
+
+def _primitive_set(progress: bool) -> gp.PrimitiveSetTyped:
+    """The same for DEAP, with t or without; all nodes are of one type, real numbers."""
+    primitives = gp.PrimitiveSetTyped("loss", [], float)
+    for name, operator in OPERATORS.items():
+        primitives.addPrimitive(operator.function, [float] * operator.arity, float, name=name)
+    for variable in VARIABLES:
+        primitives.addTerminal(None, float, name=variable)
+    for name, value in CONSTANTS.items():
+        primitives.addTerminal(value, float, name=name)
+    if progress:
+        primitives.addTerminal(None, float, name=TIME)
+    return primitives
+
+
+PRIMITIVES = _primitive_set(progress=False)
+TIMED_PRIMITIVES = _primitive_set(progress=True)
+
+
+@dataclass(frozen=True)
+class ExpressionSpace:
+    """The expressions over :data:`OPERATORS` that hold both f and y, up to a size.
+
+    Args:
+        max_height: Longest path from the root to a leaf, in edges.
+        max_nodes: Operators and terminals.
+        progress: Whether t is a terminal too; it need not occur.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    max_height: int = MAX_HEIGHT
+    max_nodes: int = MAX_NODES
+    progress: bool = False
+
+    def __post_init__(self) -> None:
+        _check_between("max_height", self.max_height, 1, MAX_HEIGHT)
+        _check_between("max_nodes", self.max_nodes, 3, MAX_NODES)
+        if not isinstance(self.progress, bool):
+            raise ValueError(
+                f"Expected argument `progress` to be True or False, got {self.progress!r:.80}."
+            )
+
+    @property
+    def primitives(self) -> gp.PrimitiveSetTyped:
+        """Operators and terminals, for DEAP."""
+        return TIMED_PRIMITIVES if self.progress else PRIMITIVES
+
+    def holds(self, tree: gp.PrimitiveTree) -> bool:
+        """Whether a tree is one of them."""
+        small = tree.height <= self.max_height and len(tree) <= self.max_nodes
+        known = all(node.name in self.primitives.mapping for node in tree)
+        return small and known and has_both_variables(tree)
+
+
+def has_both_variables(tree: gp.PrimitiveTree) -> bool:
+    """Whether f and y occur."""
+    return set(VARIABLES) <= {node.name for node in tree}
+
+
+def fold(
+    names: Sequence[str], value: Callable[[str, list[T]], T], edge: Callable[[int, T], T]
+) -> T:
+    """Evaluate a tree from the leaves to the root, without recursion.
+
+    Args:
+        names: Its nodes in prefix order.
+        value: What a node makes of its name and its arguments, of which terminals have none.
+        edge: What becomes of a value on edge i; the edge above node i + 1 in prefix order is i.
+
+    Returns:
+        The root's value, to which no edge leads.
+
+    >>> fold(["sub", "f", "y"], lambda name, a: name + "".join(a), lambda i, v: f"[w{i} {v}]")
+    'sub[w0 f][w1 y]'
+    """
+    stack: list[T] = []
+    for index in range(len(names) - 1, -1, -1):
+        arguments = [stack.pop() for _ in range(_arity(names[index]))]
+        found = value(names[index], arguments)
+        stack.append(edge(index - 1, found) if index else found)
+    return stack[0]
+
+
+def _arity(name: str) -> int:
+    return OPERATORS[name].arity if name in OPERATORS else 0
+
+
+def _check_between(name: str, value: int, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ValueError(
+            f"Expected argument `{name}` to be an integer from {low} to {high}, got {value!r:.80}."
+        )

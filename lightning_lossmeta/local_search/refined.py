@@ -1,0 +1,247 @@
+"""Local search of each candidate's parameters before it is scored."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Literal, cast
+
+from pytorch_lightning.utilities.seed import isolate_rng
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from lightning_lossmeta._seeds import derived_seed
+from lightning_lossmeta._validation import check_at_least
+from lightning_lossmeta.candidate import Candidate
+from lightning_lossmeta.evaluation import Evaluation, Status
+from lightning_lossmeta.evaluators.auto import AutoEvaluator
+from lightning_lossmeta.evaluators.base import Evaluator, Job, refined_and_scored
+from lightning_lossmeta.families.base import LossFamily
+from lightning_lossmeta.families.normalised import NormalisedFamily
+from lightning_lossmeta.local_search.episodes import Episodes, task_rules, unrolling_obstacle
+from lightning_lossmeta.local_search.higher_backend import higher_obstacle, meta_loss_by_higher
+from lightning_lossmeta.local_search.search import LocalSearch, MetaLoss
+from lightning_lossmeta.local_search.shared import step_together
+from lightning_lossmeta.local_search.unrolled import meta_loss
+from lightning_lossmeta.losses.base import LossFunction
+from lightning_lossmeta.losses.checks import check_interval
+from lightning_lossmeta.modules.supervised import SupervisedModule
+from lightning_lossmeta.task import Task
+from lightning_lossmeta.training.session import failure, quiet_lightning
+from lightning_lossmeta.training.threads import threads_for, torch_threads
+
+BACKENDS: dict[str, MetaLoss] = {"func": meta_loss, "higher": meta_loss_by_higher}
+
+#: Points of the curve of meta-losses, at the most.
+CURVE_POINTS = 50
+
+# Beside the purposes of unrolled_episodes.
+_NOISE = 13
+
+
+class RefinedEvaluator(Evaluator):
+    """Improves each candidate's theta by gradient descent, then has another evaluator score it.
+
+    Each of ``meta_steps`` steps draws new weights w_0 for the task's network, trains them for
+    ``base_steps`` steps with the candidate's loss M, and moves theta down the slope of the task
+    loss L of what came out, with (x, y) the last batch ::
+
+        w_{t+1} = w_t - alpha dM(f(x_t; w_t), y_t; theta) / dw_t     (or the module's momentum etc.)
+        theta <- Adam(theta, d/dtheta L(f(x; w_end), y))
+
+    Batches are those of training data; L is cross-entropy, or squared error for losses of
+    regression. With several tasks the slopes are averaged. All candidates see the same weights and
+    batches. What is scored, and comes back, is the candidate with its new theta: for searchers that
+    take it (``refines``). It has a further curve, ``meta_loss``.
+
+    :meth:`refine` and :meth:`evaluate` refine; :meth:`run` trains with the losses as they are.
+
+    Needs a :class:`~lightning_lossmeta.modules.SupervisedModule` with ``SGD``, ``Adam`` or
+    ``AdamW``. Networks are in training mode. Schedules of the learning rate and mixed precision are
+    left out of the local search.
+
+    Args:
+        evaluator: Scores the refined candidates; by default the fastest, measured.
+        meta_steps: Steps on theta.
+        meta_lr: Adam's step length for theta.
+        base_steps: Training steps that a meta-gradient goes through.
+        step_length: alpha; by default the learning rate of the module's optimiser times the
+            session's factor.
+        noise: Standard deviation of what is added to theta at first, so that equal parts of a loss
+            can come to differ.
+        task_loss: L, if it is to be another one.
+        backend: ``"func"`` (``torch.func`` and autograd) or ``"higher"``, the library, for SGD.
+        threads: Of PyTorch on the CPU in the local search; by default one for small networks, else
+            as many as PyTorch is set to.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Source: Raymond et al. (2024), section 3.3 and algorithm 1; Bechtle et al. (2021).
+    """
+
+    refines: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        evaluator: Evaluator | None = None,
+        meta_steps: int = 250,
+        meta_lr: float = 1e-3,
+        base_steps: int = 1,
+        step_length: float | None = None,
+        noise: float = 1e-3,
+        task_loss: LossFunction | None = None,
+        backend: Literal["func", "higher"] = "func",
+        threads: int | None = None,
+    ) -> None:
+        if isinstance(evaluator, RefinedEvaluator):
+            raise ValueError("Expected argument `evaluator` not to refine, got one that does.")
+        check_at_least(1, meta_steps=meta_steps, base_steps=base_steps)
+        if threads is not None:
+            check_at_least(1, threads=threads)
+        self.evaluator = AutoEvaluator() if evaluator is None else evaluator
+        self.meta_steps = meta_steps
+        self.meta_lr = check_interval("meta_lr", meta_lr, 0, math.inf, "()")
+        self.base_steps = base_steps
+        if step_length is not None:
+            check_interval("step_length", step_length, 0, math.inf, "()")
+        self.step_length = step_length
+        self.noise = check_interval("noise", noise, 0, math.inf, "[)")
+        self.task_loss = task_loss
+        if backend not in BACKENDS:
+            raise ValueError(
+                f"Expected argument `backend` to be one of {list(BACKENDS)}, got {backend!r}."
+            )
+        self.backend = backend
+        self.threads = threads
+
+    @property
+    def plain(self) -> Evaluator:
+        """The one that scores what was refined."""
+        return self.evaluator
+
+    def unsupported(self, family: LossFamily, tasks: Sequence[Task]) -> str | None:
+        """What keeps a task or family from being refined, or from being scored."""
+        if isinstance(family, NormalisedFamily):
+            return (
+                "the scale of a normalised loss changes with theta, which a local search can't "
+                "see; leave the normalisation out."
+            )
+        for task in tasks:
+            if reason := self._unsupported(task):
+                return f"{task.name}: {reason}"
+        return self.evaluator.unsupported(family, tasks)
+
+    def _unsupported(self, task: Task) -> str | None:
+        module: Any = task.fresh_module()
+        if reason := unrolling_obstacle(module, task.session):
+            return reason
+        if self.backend == "higher":
+            return higher_obstacle(task_rules(module, task, self.step_length))
+        return None
+
+    def refine(
+        self, candidates: Sequence[Candidate], family: LossFamily, tasks: Sequence[Task]
+    ) -> list[Evaluation]:
+        """Search around candidates, on all tasks at once.
+
+        Raises:
+            ValueError: If there is no task, or one of them is not supported.
+        """
+        if not tasks:
+            raise ValueError("Expected argument `tasks` to hold at least one task, got none.")
+        if reason := self.unsupported(family, tasks):
+            raise ValueError(f"{type(self).__name__} can't be used here: {reason}")
+        return [_outcome(search) for search in self._searched(candidates, family, tasks)]
+
+    def evaluate(
+        self, candidates: Sequence[Candidate], family: LossFamily, tasks: Sequence[Task]
+    ) -> list[Evaluation]:
+        """Refine candidates on all tasks at once, then score them.
+
+        Args:
+            candidates: Where local searches begin.
+            family: Builds the losses.
+            tasks: What they are tried on; at least one.
+
+        Returns:
+            One evaluation a candidate, in order, of the refined candidate; of the candidate itself
+            where the local search failed or diverged.
+
+        Raises:
+            ValueError: If there is no task, or one of them is not supported.
+        """
+        found = self.refine(candidates, family, tasks)
+        places = [place for place, item in enumerate(found) if item.status is Status.OK]
+        passed = [found[place].candidate for place in places]
+        for place, item in zip(places, self.evaluator.evaluate(passed, family, tasks), strict=True):
+            found[place] = refined_and_scored(found[place], item)
+        return found
+
+    def _searched(
+        self, candidates: Sequence[Candidate], family: LossFamily, tasks: Sequence[Task]
+    ) -> list[LocalSearch]:
+        """Local searches side by side, so that an episode's weights are drawn once for all."""
+        seed = derived_seed(tasks[0].seed, _NOISE)
+        backend = BACKENDS[self.backend]
+        searches = [
+            LocalSearch(c, family, self.meta_lr, self.noise, seed, self.task_loss, backend)
+            for c in candidates
+        ]
+        networks = [cast(SupervisedModule, task.fresh_module()).network for task in tasks]
+        threads = self.threads or max(threads_for(network) for network in networks)
+        twice_differentiable = sdpa_kernel(SDPBackend.MATH)  # other kernels of attention are not
+        with isolate_rng(), quiet_lightning(), torch_threads(threads), twice_differentiable:
+            started = time.perf_counter()
+            streams = [Episodes(task, self.base_steps, self.step_length) for task in tasks]
+            for number in range(self.meta_steps):
+                if all(search.verdict is not None for search in searches):
+                    break
+                episodes = [stream.next(number) for stream in streams]
+                step_together(searches, episodes)
+                self._tell("local search", number + 1, self.meta_steps)
+            seconds = time.perf_counter() - started
+        shared = (seconds - sum(s.seconds for s in searches)) / max(1, len(searches))
+        for search in searches:
+            search.seconds += shared
+            _check_refined(search)
+        return searches
+
+    def _run(self, jobs: Sequence[Job], family: LossFamily) -> Iterator[tuple[int, Evaluation]]:
+        """As they are: a job says which loss is trained with."""
+        yield from self.evaluator.run(jobs, family)
+
+    def _evaluate_task(
+        self, candidates: list[Candidate], family: LossFamily, task: Task
+    ) -> list[Evaluation]:
+        return self.evaluator.evaluate(candidates, family, [task])
+
+    def state_dict(self) -> dict[str, Any]:
+        """That of the evaluator that scores."""
+        return self.evaluator.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Hand it on."""
+        self.evaluator.load_state_dict(state)
+
+    def close(self) -> None:
+        """Close the evaluator that scores."""
+        self.evaluator.close()
+
+
+def _check_refined(search: LocalSearch) -> None:
+    """Find out in time whether what was found can be built."""
+    if search.verdict is None:
+        try:
+            search.family.build(search.refined())
+        except Exception as error:  # theta may have left the family
+            search.verdict = failure(search.candidate, error)
+
+
+def _outcome(search: LocalSearch) -> Evaluation:
+    """The refined candidate, not scored yet, or the verdict; with the curve of meta-losses."""
+    found = search.verdict or Evaluation(search.refined())
+    stride = max(1, math.ceil(len(search.curve) / CURVE_POINTS))
+    curves = {"meta_loss": search.curve[::stride]} if search.curve else {}
+    return replace(found, curves={**found.curves, **curves}, seconds=search.seconds)

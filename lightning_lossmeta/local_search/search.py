@@ -1,0 +1,191 @@
+"""Gradient descent on the parameters theta of one candidate's loss."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache, cached_property
+
+import torch
+from torch import Tensor
+
+from lightning_lossmeta.candidate import Candidate
+from lightning_lossmeta.evaluation import Curve, Evaluation, Status
+from lightning_lossmeta.families.base import LossFamily
+from lightning_lossmeta.local_search.optimizers import State, UnrolledAdam
+from lightning_lossmeta.local_search.unrolled import Episode, meta_gradient
+from lightning_lossmeta.losses import CrossEntropy, RegressionSquaredError
+from lightning_lossmeta.losses.base import LossFunction
+from lightning_lossmeta.losses.progress_dependent import set_progress
+from lightning_lossmeta.losses.regression import RegressionLoss
+from lightning_lossmeta.training.session import failure
+
+MetaLoss = Callable[[Episode, LossFunction, Tensor, LossFunction], Tensor]
+
+
+class LocalSearch:
+    """Takes Adam's steps on theta, each through one episode a task.
+
+    Whatever goes wrong is the candidate's: then :attr:`verdict` says what, and further steps do
+    nothing.
+
+    Args:
+        candidate: Where to begin.
+        family: Builds its loss, which has a buffer ``theta``.
+        meta_lr: Step length of Adam.
+        noise: Standard deviation of what is added to theta at first.
+        seed: Draws it.
+        task_loss: What training is for; ``None`` for squared error where the loss is one of
+            regression, else cross-entropy.
+        meta_loss: The back end.
+    """
+
+    def __init__(
+        self,
+        candidate: Candidate,
+        family: LossFamily,
+        meta_lr: float,
+        noise: float,
+        seed: int,
+        task_loss: LossFunction | None,
+        meta_loss: MetaLoss,
+    ) -> None:
+        self.candidate = candidate
+        self.family = family
+        self.verdict: Evaluation | None = None
+        self.seconds = 0.0
+        self.meta_loss = meta_loss
+        self._taken: list[tuple[float, Tensor]] = []
+        self._values: list[float] = []
+        self._adam = UnrolledAdam(meta_lr)
+        self._moments: State = ()
+        try:
+            self.loss = family.build(candidate)
+            self.task_loss = task_loss or _default_task_loss(isinstance(self.loss, RegressionLoss))
+            self.theta = _perturbed(theta_of(self.loss), noise, seed)
+        except Exception as error:  # a candidate may be no loss at all
+            self.verdict = failure(candidate, error)
+
+    @cached_property
+    def code(self) -> Hashable:
+        """Equal where losses differ in theta alone, so that they can be one ``vmap``."""
+        buffers = [name for name, _ in self.loss.named_buffers()]
+        own = None if buffers == ["theta"] and not list(self.loss.parameters()) else id(self)
+        return type(self.loss), self.candidate.structure, self.theta.shape, own
+
+    def step(self, episodes: Sequence[Episode]) -> None:
+        """One step down the mean meta-loss of some episodes, one a task."""
+        for episode in episodes:  # one by one, so that one graph is alive at a time
+            self.go_through(episode)
+        self.descend()
+
+    def go_through(self, episode: Episode) -> None:
+        """Take the meta-loss and its slope on one episode, by the back end."""
+        if self.verdict is not None:
+            return
+        with self.guarded():
+            device = episode.batches[0][0].device
+            seed_torch(episode.seed, device)
+            self.enter(episode)
+            theta = self.theta.to(theta_of(self.loss))  # its device; MPS has no float64
+            value = self.meta_loss(episode, self.loss, theta, self.task_loss)
+            self.take(float(value.detach()), meta_gradient(value, self.theta))
+
+    def enter(self, episode: Episode) -> None:
+        """Take both losses to the episode's device and time."""
+        device = episode.batches[0][0].device
+        set_progress(self.loss, episode.time)
+        for loss in (self.loss, self.task_loss):
+            if any(buffer.device != device for buffer in loss.buffers()):
+                loss.to(device)
+
+    def take(self, value: float, slope: Tensor) -> None:
+        """Keep what came of one episode until :meth:`descend`."""
+        self._taken.append((value, slope))
+
+    def descend(self) -> None:
+        """Adam's step down the mean slope of what was taken."""
+        if self.verdict is None:
+            with self.guarded():
+                self._descend()
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Count the time, and make what is raised the candidate's verdict; it costs only itself."""
+        started = time.perf_counter()
+        try:
+            yield
+        except Exception as error:  # a loss may raise anything
+            self.verdict = failure(self.candidate, error)
+        finally:
+            self.seconds += time.perf_counter() - started
+
+    def refined(self) -> Candidate:
+        """The candidate with the theta that was found.
+
+        Raises:
+            ValueError: If it came to a verdict before, or does not belong to its family any more.
+        """
+        if self.verdict is not None:
+            raise ValueError(f"Expected a search that went well, got: {self.verdict.message}")
+        with torch.no_grad():
+            theta_of(self.loss).copy_(self.theta)
+        return self.family.read(self.loss)
+
+    @property
+    def curve(self) -> Curve:
+        """The meta-loss before each step, from step 0."""
+        return tuple(enumerate(self._values))
+
+    def _descend(self) -> None:
+        count = len(self._taken)
+        mean = sum(value / count for value, _ in self._taken)
+        slope = torch.stack([slope for _, slope in self._taken]).mean(dim=0)
+        self._taken = []
+        self._values.append(mean)
+        if math.isfinite(mean) and bool(slope.isfinite().all()):
+            with torch.no_grad():
+                theta, self._moments = self._adam.step(self.theta, slope, self._moments)
+            self.theta = theta.requires_grad_()
+            return
+        self.verdict = Evaluation(
+            self.candidate,
+            status=Status.DIVERGED,
+            message=f"local search: meta-loss or its gradient is not finite at step "
+            f"{len(self._values) - 1}",
+        )
+
+
+def theta_of(loss: LossFunction) -> Tensor:
+    """The buffer ``theta`` of a loss.
+
+    Raises:
+        TypeError: If it has none.
+    """
+    theta = getattr(loss, "theta", None)
+    if not isinstance(theta, Tensor):
+        raise TypeError(
+            f"Expected a loss with a buffer `theta` to refine, got {type(loss).__name__}."
+        )
+    return theta
+
+
+def _perturbed(theta: Tensor, noise: float, seed: int) -> Tensor:
+    """A copy that gradients are taken with respect to."""
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randn(theta.shape, generator=generator, dtype=torch.float64)
+    return (theta + noise * drawn.to(theta)).detach().requires_grad_()
+
+
+def seed_torch(seed: int, device: torch.device) -> None:
+    """Set what a network draws from; ``torch.manual_seed`` takes a millisecond without a GPU."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+
+
+@cache
+def _default_task_loss(regression: bool) -> LossFunction:
+    return RegressionSquaredError() if regression else CrossEntropy()

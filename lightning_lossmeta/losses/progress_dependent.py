@@ -1,0 +1,79 @@
+"""Losses that change in the course of a training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from lightning_lossmeta.losses.base import LossFunction, Reduction
+from lightning_lossmeta.losses.checks import check_interval
+
+
+class ProgressDependentLoss(LossFunction):
+    """A loss that also depends on how far a training has come.
+
+    Subclasses write :meth:`per_sample` with ``self.progress`` as one more argument ::
+
+        t = optimiser steps done / optimiser steps planned,   in [0, 1]
+
+    It is a number (), 0 in the first step and wherever nobody sets it. In a Lightning fit the
+    callback :class:`~lightning_lossmeta.callbacks.training_progress.TrainingProgress` does, in a
+    loop of one's own :func:`set_progress`.
+
+    Args:
+        reduction: As in :class:`~lightning_lossmeta.losses.base.LossFunction`.
+
+    Source: Raymond et al. (2024), section 6, who leave it as future work.
+
+    >>> class Fading(ProgressDependentLoss):
+    ...     def per_sample(self, output, target):
+    ...         error = torch.nn.functional.cross_entropy(output, target, reduction="none")
+    ...         return (1 - self.progress.to(output.dtype)) * error
+    >>> loss = Fading()
+    >>> set_progress(loss, 0.75)
+    >>> loss(torch.zeros(1, 2), torch.tensor([0]))
+    tensor(0.1733)
+    """
+
+    progress: Tensor
+
+    def __init__(self, reduction: Reduction = "mean") -> None:
+        super().__init__(reduction)
+        self.register_buffer("progress", torch.zeros((), dtype=torch.float64), persistent=False)
+
+
+def set_progress(module: nn.Module, value: float) -> None:
+    """Tell every timed loss inside a module how far the training has come.
+
+    Args:
+        module: A loss, or what holds losses, alone or stacked; values are changed in place.
+        value: t, e.g. ``step / steps``.
+
+    Raises:
+        ValueError: If ``value`` is not in [0, 1].
+    """
+    check_interval("value", value, 0, 1)
+    with torch.no_grad():
+        for time in _times(module):
+            time.fill_(value)
+
+
+def depends_on_progress(module: nn.Module) -> bool:
+    """Whether there is a timed loss inside a module."""
+    return any(True for _ in _times(module))
+
+
+def _times(module: nn.Module) -> Iterator[Tensor]:
+    """The time of each timed loss, (), and of each group of stacked ones, (C,)."""
+    for part in module.modules():
+        if isinstance(part, ProgressDependentLoss):
+            yield part.progress
+        # StackedLosses keep one loss of each group beside the buffers of all: see there.
+        for number, loss in enumerate(getattr(part, "_skeletons", ())):
+            for position, (name, _) in enumerate(loss.named_buffers()):
+                path, _, last = name.rpartition(".")
+                owner = loss.get_submodule(path)
+                if last == "progress" and isinstance(owner, ProgressDependentLoss):
+                    yield getattr(part, f"group{number}_{position}")

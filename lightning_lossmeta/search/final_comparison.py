@@ -1,0 +1,72 @@
+"""What a search says at its end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rich.console import Console
+
+from lightning_lossmeta.artifacts import Artifact
+from lightning_lossmeta.callbacks.base import Search
+from lightning_lossmeta.comparison import (
+    ComparisonConfig,
+    Report,
+    Row,
+    RunStore,
+    compare_losses,
+    with_p_values,
+)
+from lightning_lossmeta.evaluators.base import Evaluator
+from lightning_lossmeta.losses import (
+    CrossEntropy,
+    LossFunction,
+    MeanSquaredError,
+    RegressionAbsoluteError,
+    RegressionHuber,
+    RegressionLoss,
+    RegressionSquaredError,
+)
+
+
+def final_comparison(
+    search: Search, artifact: Artifact, evaluator: Evaluator, settings: ComparisonConfig
+) -> list[Row]:
+    """Compare the learned loss with the usual ones on the test data of each task.
+
+    Returns:
+        One row a task and loss; the first is the learned one's on the main task.
+    """
+    learned = artifact.build()
+    losses = {"learned": learned, **baseline_losses(learned)}
+    tasks = [replace(task, seed=search.seed) for task in search.tasks]
+    session = tasks[0].session
+    console = Console()
+    with console.status("comparing") as status:
+
+        def progress(stage: str, done: int, count: int) -> None:
+            status.update(f"comparing: {stage}, {done} of {count} trainings")
+
+        store = RunStore(search.directory / "cells")
+        rows = compare_losses(losses, tasks, evaluator, settings, progress, store)
+    rows = with_p_values(rows, "learned", one_tailed=False)
+    score = f"test {session.monitor.removeprefix('val_').replace('_', ' ')}"
+    steps = settings.steps or session.steps
+    report = Report(rows, score, "learned", one_tailed=False, mode=session.mode)
+    console.print(report.table(f"Test data, {steps} steps, each loss at its best learning rate"))
+    report.write(search.directory)
+    return rows
+
+
+def baseline_losses(learned: LossFunction) -> dict[str, LossFunction]:
+    """What a learned loss is held against, by name.
+
+    >>> list(baseline_losses(CrossEntropy())), list(baseline_losses(RegressionHuber()))
+    (['cross-entropy', 'MSE'], ['squared error', 'absolute error', 'Huber'])
+    """
+    if isinstance(learned, RegressionLoss):
+        return {
+            "squared error": RegressionSquaredError(),
+            "absolute error": RegressionAbsoluteError(),
+            "Huber": RegressionHuber(),
+        }
+    return {"cross-entropy": CrossEntropy(), "MSE": MeanSquaredError()}

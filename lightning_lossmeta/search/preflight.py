@@ -1,0 +1,159 @@
+"""Checks before any training: does the loss's place exist, do model and data fit?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.seed import isolate_rng
+from torch import Tensor, nn
+
+from lightning_lossmeta.losses import LossFunction, RegressionLoss
+from lightning_lossmeta.modules import SupervisedModule
+from lightning_lossmeta.task import Task
+from lightning_lossmeta.training.session import prepared_data
+
+#: What tasks are called that nobody named.
+_UNNAMED = ("task", "task0")
+
+
+def check_task(task: Task) -> int | None:
+    """Look at one batch and one forward pass.
+
+    Args:
+        task: Its data module is set up, its module made.
+
+    Returns:
+        The class count, or ``None`` where targets are no class indices or batches no pairs.
+
+    Raises:
+        TypeError: If the module has no ``loss_fn``.
+        ValueError: If the network can't take the inputs, classes of data and model differ, or
+            targets lie outside their range.
+    """
+    with _named(task):
+        return _classes(task)
+
+
+def _classes(task: Task) -> int | None:
+    module = task.fresh_module()
+    pair = _first_pair(task)
+    if pair is None or pair[1].dim() == 0:
+        return None
+    inputs, target = pair
+    if target.is_floating_point():
+        if isinstance(module, SupervisedModule):
+            _outputs(module, inputs)
+        return None
+    declared = getattr(task.data, "num_classes", None)
+    low, high = int(target.min()), int(target.max())
+    outputs = _outputs(module, inputs)
+    if outputs is None or outputs.dim() < 2:
+        return declared if isinstance(declared, int) else None
+    classes = outputs.shape[1]
+    if isinstance(declared, int) and declared != classes:
+        raise ValueError(
+            f"Expected the module to have as many outputs as the data have classes, got {classes} "
+            f"outputs of {type(module).__name__} and {declared} classes of "
+            f"{type(task.data).__name__}."
+        )
+    if low < 0 or high >= classes:
+        raise ValueError(
+            f"Expected class indices from 0 to {classes - 1}, as {type(module).__name__} has "
+            f"{classes} outputs, got targets from {low} to {high}."
+        )
+    return classes
+
+
+def check_loss(loss: nn.Module, task: Task, name: str) -> None:
+    """Refuse a loss for classification on a task of regression, and the other way round.
+
+    A softmax over one output is always 1: many a classification loss would train there without an
+    error and without a gradient. Losses and modules that are not of this package pass.
+
+    Args:
+        loss: To train with.
+        task: Its data module is set up, its module made.
+        name: Of the loss, for the message.
+
+    Raises:
+        ValueError: If the loss can't be for these targets and outputs; says why.
+    """
+    with _named(task):
+        _check_kind(loss, task, name)
+
+
+def _check_kind(loss: nn.Module, task: Task, name: str) -> None:
+    module, pair = task.fresh_module(), _first_pair(task)
+    inner = getattr(loss, "loss", loss)
+    own_step = type(module).training_step is SupervisedModule.training_step
+    if pair is None or not own_step or not isinstance(inner, LossFunction):
+        return
+    outputs = _outputs(module, pair[0])
+    if outputs is None:
+        return
+    target = pair[1][: len(outputs)]
+    if not isinstance(inner, RegressionLoss):
+        if outputs.dim() > 1 and outputs.shape[1] == 1:
+            raise ValueError(
+                f"Expected a loss for regression, as the network has one output, got '{name}', "
+                "which is for classification."
+            )
+    elif not target.is_floating_point():
+        raise ValueError(
+            f"Expected a loss for classification, as the targets of {type(task.data).__name__} are "
+            f"class indices, got '{name}', which is for regression."
+        )
+    elif outputs.shape != target.shape:
+        raise ValueError(
+            f"Expected the network's outputs to have the shape of the targets of "
+            f"{type(task.data).__name__}, {tuple(target.shape)} for {len(target)} samples, got "
+            f"{tuple(outputs.shape)}. Give the network as many outputs as a target has numbers."
+        )
+
+
+@contextmanager
+def _named(task: Task) -> Iterator[None]:
+    """Says of which task an error is, where there may be several."""
+    try:
+        yield
+    except ValueError as error:
+        if task.name in _UNNAMED:
+            raise
+        raise ValueError(f"{error} This is of the task '{task.name}'.") from error
+
+
+def _first_pair(task: Task) -> tuple[Tensor, Tensor] | None:
+    """Inputs and target of the first training batch; ``None`` if batches are no pairs."""
+    with isolate_rng():
+        batch = next(iter(prepared_data(task).train_dataloader()), None)
+    if batch is None:
+        raise ValueError(f"Expected {type(task.data).__name__} to give training batches, got none.")
+    return (batch[0], batch[1]) if _is_pair(batch) else None
+
+
+def _is_pair(batch: Any) -> bool:
+    return (
+        isinstance(batch, (tuple, list))
+        and len(batch) == 2
+        and all(isinstance(item, Tensor) for item in batch)
+    )
+
+
+def _outputs(module: pl.LightningModule, inputs: Tensor) -> Tensor | None:
+    """The module's outputs for two samples; ``None`` if it has no forward pass of its own."""
+    if type(module).forward is pl.LightningModule.forward:
+        return None
+    module.eval()
+    try:
+        with torch.no_grad(), isolate_rng():
+            outputs = module(inputs[:2])
+    except RuntimeError as error:
+        raise ValueError(
+            f"Expected {type(module).__name__} to take inputs of shape {tuple(inputs.shape)} "
+            f"(a batch of the data module), got: {error}"
+        ) from error
+    return outputs if isinstance(outputs, Tensor) else None

@@ -1,0 +1,212 @@
+import csv
+import json
+import re
+
+import pytest
+import yaml
+
+from lightning_lossmeta.__main__ import main
+from lightning_lossmeta.artifacts import Artifact
+from lightning_lossmeta.candidate import Candidate
+from lightning_lossmeta.cli.compare.tasks import Sweep
+from lightning_lossmeta.cli.configuration import patched
+from lightning_lossmeta.families import TaylorFamily
+
+BASE = {
+    "seed": 1,
+    "model": {
+        "class_path": "lightning_lossmeta.SupervisedModule",
+        "init_args": {
+            "network": {
+                "class_path": "lightning_lossmeta.models.MLP",
+                "init_args": {"in_features": 64, "hidden": [16], "num_classes": 10},
+            },
+            "optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}},
+        },
+    },
+    "data": {"class_path": "lightning_lossmeta.DigitsDataModule", "init_args": {"batch_size": 50}},
+    "losses": {
+        "CE": "cross_entropy",
+        "GCE": {
+            "class_path": "lightning_lossmeta.losses.GeneralizedCrossEntropy",
+            "init_args": {"q": 0.5},
+        },
+    },
+    "comparison": {
+        "seeds": 2,
+        "tuning_seeds": 1,
+        "learning_rate_factors": [0.3, 1.0],
+        "steps": 30,
+        "validations": 2,
+    },
+    "evaluator": {"class_path": "lightning_lossmeta.PopulationEvaluator"},
+    "accelerator": "cpu",
+}
+NOISE = {"class_path": "lightning_lossmeta.data.SymmetricNoise", "init_args": {"rate": 0.4}}
+
+
+@pytest.fixture
+def compare(tmp_path):
+    """Runs the command on the base configuration with changes; gives its status and folder."""
+
+    def run(*options, command="compare", **changes):
+        path = tmp_path / "small.yaml"
+        path.write_text(yaml.safe_dump(BASE | changes, sort_keys=False))
+        folder = tmp_path / "run"
+        arguments = ["--config", str(path), "--run_dir", str(folder), *options]
+        return main([command, *arguments]), folder
+
+    return run
+
+
+def _rows(folder):
+    with (folder / "comparison.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_table_and_the_files(compare, capsys):
+    status, folder = compare()
+    assert status == 0
+    printed = capsys.readouterr().out
+    for text in ("CE", "GCE", "each loss at its best", "Holm", "comparison.tex"):
+        assert text in printed
+    names = {path.name for path in folder.iterdir()}
+    assert {"config.yaml", "cells", "comparison.md", "comparison.json"} <= names
+    assert len(_rows(folder)) == 4
+
+
+def test_the_stored_config_runs_again_and_trains_nothing_twice(compare, tmp_path):
+    _, folder = compare()
+    first = (folder / "comparison.json").read_text()
+    cells = sorted((folder / "cells").iterdir())
+    stamps = [path.stat().st_mtime_ns for path in cells]
+    again = ["compare", "--config", str(folder / "config.yaml"), "--run_dir", str(folder)]
+    assert main(again) == 0
+    assert (folder / "comparison.json").read_text() == first
+    assert [path.stat().st_mtime_ns for path in sorted((folder / "cells").iterdir())] == stamps
+
+
+def test_a_loss_added_later_trains_only_its_own_cells(compare):
+    _, folder = compare()
+    before = {path.name for path in (folder / "cells").iterdir()}
+    compare(losses=BASE["losses"] | {"MAE": "mean_absolute_error"})
+    after = {path.name for path in (folder / "cells").iterdir()}
+    assert before < after
+    assert len(after - before) == 2 + 2
+    assert len(_rows(folder)) == 6
+
+
+def test_tasks_a_sweep_and_their_pictures(compare):
+    tasks = {"noise": {"data.init_args.noise": NOISE}}
+    sweep = {"key": "data.init_args.noise.init_args.rate", "values": [0.0, 0.6]}
+    one_rate = ["--comparison.learning_rate_factors", "[1.0]"]
+    status, folder = compare(*one_rate, tasks=tasks, sweep=sweep)
+    assert status == 0
+    found = {row["task"] for row in _rows(folder)}
+    assert found == {"noise, noise rate 0", "noise, noise rate 0.6"}
+    assert (folder / "sweep.png").stat().st_size > 5000
+    assert not (folder / "critical_difference.png").exists(), "its values are no tasks"
+    tables = (folder / "comparison.json").read_text()
+    only = ["--only", '["noise, noise rate 0.6"]', "--samples", "100"]
+    assert compare(*only, command="embed", tasks=tasks, sweep=sweep)[0] == 0
+    assert (folder / "embedding.png").stat().st_size > 5000
+    assert (folder / "comparison.json").read_text() == tables
+    flipped = {row["task"]: row["train_flipped_accuracy"] for row in _rows(folder)}
+    assert flipped["noise, noise rate 0.6"]
+
+
+def test_epochs_are_those_of_each_task(compare):
+    tasks = {"all": {}, "few": {"data.init_args.train_size": 200}}
+    budget = BASE["comparison"] | {"steps": None, "learning_rate_factors": [1.0]}
+    status, folder = compare(tasks=tasks, comparison=budget, epochs=2)
+    assert status == 0
+    stored = [json.loads(path.read_text()) for path in (folder / "cells").iterdir()]
+    assert {cell["training"]["session"]["steps"] for cell in stored} == {2 * 4, 2 * 21}
+    assert (folder / "critical_difference.png").stat().st_size > 5000
+
+
+def test_an_embedding(compare, capsys):
+    status, folder = compare("--samples", "120", command="embed")
+    assert status == 0
+    assert capsys.readouterr().out.count("silhouette") == 2
+    assert (folder / "embedding.png").stat().st_size > 10000
+
+
+@pytest.mark.parametrize(
+    ("options", "changes", "message"),
+    [
+        ([], {"losses": {"a": "cross_entropy", "b": "cross_entropy"}}, "as 'a' and as 'b'"),
+        ([], {"losses": {}}, "at least one"),
+        ([], {"baseline": "MSE"}, r"\['CE', 'GCE'\]"),
+        (["--comparison.learning_rate_factors", "[]"], {}, "at least one"),
+        (["--comparison.seeds", "1"], {}, "seeds"),
+        (["--epochs", "3"], {}, "got both"),
+        (["--only", '["other"]'], {}, r"\['task'\], got \['other'\]"),
+        ([], {"tasks": {"x": {"datum.init_args.noise": 1}}}, "datum.init_args.noise"),
+        ([], {"sweep": {"key": "data.init_args.train_size", "values": [5, 5]}}, "each once"),
+        (
+            [],
+            {"tasks": {"x": {"model.init_args.network.init_args.num_classes": 7}}},
+            "7 outputs",
+        ),
+        (
+            [],
+            {"tasks": {"x": {"data.init_args.noise": NOISE | {"init_args": {"rate": 1.5}}}}},
+            r"in \[0, 1\), got 1.5",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_before_any_training(compare, capsys, options, changes, message):
+    try:
+        status, folder = compare(*options, **changes)
+    except SystemExit as stop:
+        status, folder = stop.code, None
+    assert status == 2
+    error = capsys.readouterr().err
+    assert re.search(message, error), error
+    assert "Traceback" not in error
+    assert folder is None or not (folder / "cells").exists()
+
+
+def test_a_loss_of_another_kind_of_task(compare, capsys):
+    regression = {"class_path": "lightning_lossmeta.losses.RegressionSquaredError"}
+    status, folder = compare(losses={"MSE": regression})
+    assert status == 2
+    assert "'MSE', which is for regression" in capsys.readouterr().err
+    assert not (folder / "cells").exists()
+
+
+def test_a_loss_that_there_is_not(compare, capsys):
+    status, _ = compare(losses={"a": "cross_entropie"})
+    assert status == 2
+    assert "cross_entropy" in capsys.readouterr().err
+
+
+def test_a_key_twice_is_no_silent_loss(tmp_path, capsys):
+    path = tmp_path / "twice.yaml"
+    path.write_text("losses:\n  CE: cross_entropy\n  CE: mean_absolute_error\n")
+    assert main(["compare", "--config", str(path)]) == 2
+    assert "['CE'] twice" in capsys.readouterr().err
+
+
+def test_patches_reach_into_what_was_not_there():
+    base = {"model": {}, "data": {"init_args": None}}
+    assert patched(base, {"data.init_args.noise.init_args.rate": 0.1}) == {
+        "model": {},
+        "data": {"init_args": {"noise": {"init_args": {"rate": 0.1}}}},
+    }
+    assert base["data"]["init_args"] is None
+
+
+def test_a_sweep_has_the_name_of_its_setting():
+    assert Sweep("data.init_args.train_size", [10.0]).label == "train size"
+    assert Sweep("data.init_args.noise.init_args.rate", [0.1]).label == "noise rate"
+
+
+def test_a_learned_loss_is_named_by_its_file(compare, tmp_path):
+    path = tmp_path / "learned.json"
+    family = TaylorFamily(start="mse")
+    Artifact(family, Candidate(None, family.space.start)).save(path)
+    status, folder = compare(losses={"CE": "cross_entropy", "learned": str(path)})
+    assert status == 0
+    assert {row["loss"] for row in _rows(folder)} == {"CE", "learned"}
