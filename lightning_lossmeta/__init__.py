@@ -11,6 +11,7 @@ _HOMES = {
     "callbacks": (
         "CandidateCurves",
         "FGSMFitness",
+        "Fitness",
         "GradientEquivalence",
         "InjectLoss",
         "InvariantCheck",
@@ -78,7 +79,7 @@ _HOMES = {
         "TaylorLoss",
         "TaylorRegressionLoss",
     ),
-    "local_search": ("RefinedEvaluator",),
+    "local_search": ("GradientRefiner", "Refiner"),
     "losses": (
         "CrossEntropy",
         "LossFunction",
@@ -116,8 +117,15 @@ _HOMES = {
         "GradientSearcher",
         "Searcher",
     ),
-    "task": ("Session", "Task"),
-    "search": ("Finalists", "MetaLossTrainer", "SearchError", "SearchResult"),
+    "task": ("Horizons", "Objective", "Session", "Task"),
+    "search": (
+        "Allocation",
+        "Finalists",
+        "FixedSeeds",
+        "MetaLossTrainer",
+        "SearchError",
+        "SearchResult",
+    ),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,14 +18,95 @@ from lightning_lossmeta._validation import check_at_least
 
 
 @dataclass(frozen=True)
+class Objective:
+    """A figure that a search makes as large, or as small, as it can.
+
+    Args:
+        monitor: The metric, logged in validation, that is the figure.
+        mode: Whether more (``"max"``) or less (``"min"``) of it is better.
+        weight: Its factor in the fitness, the weighted sum of the objectives; positive.
+
+    Raises:
+        ValueError: If ``mode`` is neither, or ``weight`` is not positive.
+
+    >>> Objective("val_mse", "min").signed(0.25)
+    -0.25
+    """
+
+    monitor: str = "val_accuracy"
+    mode: Literal["max", "min"] = "max"
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("max", "min"):
+            raise ValueError(f"Expected argument `mode` to be 'max' or 'min', got {self.mode!r}.")
+        if not 0 < self.weight < math.inf:
+            raise ValueError(
+                f"Expected argument `weight` to be a positive number, got {self.weight!r}."
+            )
+
+    def signed(self, value: float) -> float:
+        """A value turned so that higher is better; turned twice, it is what it was."""
+        return value if self.mode == "max" else -value
+
+
+@dataclass(frozen=True)
+class Horizons:
+    """Steps of one fit at which it is scored, and how much each score counts.
+
+    An objective is then the weighted mean of its values at these steps.
+
+    Args:
+        steps: Optimiser steps, rising.
+        weights: Of each step's score, positive; equal ones by default.
+
+    Raises:
+        ValueError: If steps do not rise from 1, or weights do not fit them.
+    """
+
+    steps: tuple[int, ...]
+    weights: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_at_least(1, **{f"steps[{i}]": step for i, step in enumerate(self.steps)})
+        if not self.steps or any(b <= a for a, b in itertools.pairwise(self.steps)):
+            raise ValueError(f"Expected argument `steps` to hold rising numbers, got {self.steps}.")
+        if self.weights and (
+            len(self.weights) != len(self.steps) or not all(0 < w < math.inf for w in self.weights)
+        ):
+            raise ValueError(
+                f"Expected argument `weights` to hold {len(self.steps)} positive numbers, one a "
+                f"step, got {self.weights}."
+            )
+
+    def mean(self, values: Mapping[int, float]) -> float:
+        """The weighted mean of values by step.
+
+        Raises:
+            KeyError: If the value of a step is missing.
+
+        >>> Horizons((10, 20), (1.0, 3.0)).mean({10: 0.0, 20: 1.0})
+        0.75
+        """
+        weights = self.weights or (1.0,) * len(self.steps)
+        total = sum(w * values[step] for w, step in zip(weights, self.steps, strict=True))
+        return total / sum(weights)
+
+
+#: Validations that the steps of horizons may cost at the most.
+MAX_VALIDATIONS = 100
+
+
+@dataclass(frozen=True)
 class Session:
     """A partial training session: how one inner fit trains and what it is scored by.
 
     Args:
         steps: Optimiser steps.
-        monitor: The logged metric that is the fitness.
-        mode: Whether more or less of it is better.
+        objectives: What fits are scored by; the fitness is their weighted sum.
         validations: How many points the validation curve has; the last is always taken.
+        horizons: Several steps at which a fit is scored, instead of its end alone; then the curve
+            has a point at each multiple of their greatest common divisor.
         train_samples: How many training samples a session sees, drawn class-balanced by the task's
             seed; ``None`` for all. Few samples over many steps reward losses that do not memorise.
         learning_rate_factor: Multiplies every learning rate that the module configures.
@@ -37,13 +119,14 @@ class Session:
         callbacks: Lightning callbacks that take part in each inner fit (copied for each).
 
     Raises:
-        ValueError: If a number is out of its range.
+        ValueError: If a number is out of its range, an objective is there twice, or horizons lie
+            past the end or have next to no common divisor.
     """
 
     steps: int = 200
-    monitor: str = "val_accuracy"
-    mode: Literal["max", "min"] = "max"
+    objectives: tuple[Objective, ...] = (Objective(),)
     validations: int = 4
+    horizons: Horizons | None = None
     train_samples: int | None = None
     learning_rate_factor: float = 1.0
     split: Literal["val", "test"] = "val"
@@ -59,8 +142,11 @@ class Session:
         check_at_least(0, validations=self.validations)
         if self.train_samples is not None:
             check_at_least(1, train_samples=self.train_samples)
-        if self.mode not in ("max", "min"):
-            raise ValueError(f"Expected argument `mode` to be 'max' or 'min', got {self.mode!r}.")
+        names = [objective.monitor for objective in self.objectives]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(
+                f"Expected argument `objectives` to hold at least one, each once, got {names}."
+            )
         if self.split not in ("val", "test"):
             raise ValueError(
                 f"Expected argument `split` to be 'val' or 'test', got {self.split!r}."
@@ -70,10 +156,38 @@ class Session:
                 "Expected argument `learning_rate_factor` to be a positive number, got "
                 f"{self.learning_rate_factor}."
             )
+        if self.horizons is not None:
+            self._check_horizons(self.horizons)
 
-    def fitness(self, value: float) -> float:
-        """The monitored value turned so that higher is better."""
-        return value if self.mode == "max" else -value
+    def _check_horizons(self, horizons: Horizons) -> None:
+        if horizons.steps[-1] > self.steps:
+            raise ValueError(
+                f"Expected `horizons` to lie within the {self.steps} steps of the session, got "
+                f"{horizons.steps}."
+            )
+        if self.steps / self.validation_interval > MAX_VALIDATIONS:
+            raise ValueError(
+                f"Expected the steps of `horizons` to have a common divisor of at least "
+                f"{math.ceil(self.steps / MAX_VALIDATIONS)}, since a fit is validated at each of "
+                f"its multiples, got {horizons.steps}."
+            )
+
+    @property
+    def validation_interval(self) -> int:
+        """Steps from one validation to the next."""
+        if self.horizons is not None:
+            return math.gcd(*self.horizons.steps)
+        return math.ceil(self.steps / max(1, self.validations))
+
+    @property
+    def monitor(self) -> str:
+        """The metric of the first objective, which tables and reports are about."""
+        return self.objectives[0].monitor
+
+    @property
+    def mode(self) -> Literal["max", "min"]:
+        """Whether more or less of the first objective's metric is better."""
+        return self.objectives[0].mode
 
 
 @dataclass(frozen=True)

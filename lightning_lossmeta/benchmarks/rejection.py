@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import math
+from dataclasses import replace
+from operator import itemgetter
 from typing import Any
 
 from rich.console import Console
@@ -25,8 +27,9 @@ from lightning_lossmeta.cli.search_methods import make_search_method, read_searc
 from lightning_lossmeta.data import DiabetesDataModule
 from lightning_lossmeta.evaluation import Status
 from lightning_lossmeta.families import LossFamily
+from lightning_lossmeta.local_search import RefinerJob
 from lightning_lossmeta.searchers import GeneticProgrammingSearcher
-from lightning_lossmeta.task import Session, Task
+from lightning_lossmeta.task import Objective, Task
 
 #: By whether a candidate passes before and after the local search.
 CASES = {
@@ -57,23 +60,24 @@ def measure(candidates: int, hidden: list[int], seed: int) -> list[dict[str, Any
     """
     settings = {"file": "configs/methods/evomal.yaml", "family.init_args.problem": "regression"}
     method = make_search_method(read_search_method(settings))
-    family, evaluator = method.family, method.evaluator
-    if evaluator is None:
-        raise ValueError("Expected the method to name its evaluator.")
+    family, evaluator, refiner = method.family, method.evaluator, method.refiner
+    if evaluator is None or refiner is None:
+        raise ValueError("Expected the method to name its evaluator and its refiner.")
     searcher = GeneticProgrammingSearcher(population=candidates)
     searcher.start(family.space, seed)
-    session = Session(method.steps, "val_mse", "min", 1, accelerator="cpu")
+    session = replace(method.session, objectives=(Objective("val_mse", "min"),), accelerator="cpu")
     data = DiabetesDataModule(batch_size=64)
     task = Task(lambda: diabetes_module(hidden), data, session, seed)
     asked = searcher.ask()
     before = [passes(family, candidate) for candidate in asked]
-    refined = evaluator.refine(asked, family, [task])
-    well = [item.status is Status.OK for item in refined]
+    jobs = [RefinerJob(candidate, (task,)) for candidate in asked]
+    refined = [item for _, item in sorted(refiner.refine(jobs, family), key=itemgetter(0))]
+    well = [item.status is Status.PENDING for item in refined]
     after = [
         fine and passes(family, item.candidate) for fine, item in zip(well, refined, strict=True)
     ]
     trained = [item.candidate for item, fine in zip(refined, well, strict=True) if fine]
-    scores = iter(evaluator.plain.evaluate(trained, family, [task]))
+    scores = iter(evaluator.evaluate(trained, family, [task]))
     fitness = [next(scores).fitness if fine else -math.inf for fine in well]
     rows = []
     for case, name in CASES.items():

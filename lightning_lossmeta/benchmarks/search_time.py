@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,17 +27,18 @@ from rich.table import Table
 from lightning_lossmeta.benchmarks.record import save
 from lightning_lossmeta.benchmarks.search_tasks import SearchTask, diabetes, mnist
 from lightning_lossmeta.callbacks import MetaCallback, Search
-from lightning_lossmeta.cli.configuration import patched
 from lightning_lossmeta.cli.search_methods import make_search_method, read_search_method
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.evaluators import Evaluator
-from lightning_lossmeta.search.trainer import MetaLossTrainer
+from lightning_lossmeta.local_search import Refiner
+from lightning_lossmeta.search import MetaLossTrainer
+from lightning_lossmeta.task import Objective
 
 T = TypeVar("T")
 
 
 class Stopwatch(MetaCallback):
-    """Adds up the seconds of an evaluator's local searches and sessions, and what filters did."""
+    """Adds up the seconds of local searches and sessions, and what filters did."""
 
     def __init__(self) -> None:
         self.refining = self.training = 0.0
@@ -45,25 +47,24 @@ class Stopwatch(MetaCallback):
         self.generations: list[float] = []
         self._began = 0.0
 
-    def watch(self, evaluator: Evaluator) -> None:
-        """Time the methods of an evaluator, and of the one that scores for it."""
-        plain = evaluator.plain
+    def watch(self, evaluator: Evaluator, refiner: Refiner | None) -> None:
+        """Time what an evaluator and a refiner do."""
 
-        def refine(candidates: Sequence[Any], *others: Any) -> Any:
-            if evaluator.refines:
-                self.refined += len(candidates)
-            found, seconds = _timed(lambda: type(evaluator).refine(evaluator, candidates, *others))
+        def refine(jobs: Sequence[Any], *others: Any) -> Any:
+            self.refined += len(jobs)
+            results, seconds = _timed(lambda: list(type(refiner)._refine(refiner, jobs, *others)))  # type: ignore[union-attr,arg-type]
             self.refining += seconds
-            return found
+            return iter(results)
 
-        def evaluate(candidates: Sequence[Any], *others: Any) -> Any:
-            self.trained += len(candidates)
-            found, seconds = _timed(lambda: type(plain).evaluate(plain, candidates, *others))
+        def run(jobs: Sequence[Any], *others: Any) -> Any:
+            self.trained += len(jobs)
+            results, seconds = _timed(lambda: list(type(evaluator)._run(evaluator, jobs, *others)))
             self.training += seconds
-            return found
+            return iter(results)
 
-        evaluator.refine = refine  # type: ignore[assignment,method-assign]
-        plain.evaluate = evaluate  # type: ignore[assignment,method-assign]
+        evaluator._run = run  # type: ignore[assignment,method-assign]
+        if refiner is not None:
+            refiner._refine = refine  # type: ignore[assignment,method-assign]
 
     def on_generation_start(self, search: Search, generation: int) -> None:
         """Start the clock."""
@@ -111,28 +112,23 @@ def measure(
     settings = {"file": f"configs/methods/{method}.yaml"} | task.settings.get(method, {})
     config = read_search_method(settings)
     if evaluator is not None:
-        place = (
-            "evaluator.init_args.evaluator" if "init_args" in config["evaluator"] else "evaluator"
-        )
-        config = patched(config, {f"{place}.class_path": f"lightning_lossmeta.{evaluator}"})
+        config["evaluator"] = {"class_path": f"lightning_lossmeta.{evaluator}"}
     made = make_search_method(config)
     watch = Stopwatch()
     if made.evaluator is None:
         raise ValueError(f"Expected the method {method} to name its evaluator.")
-    watch.watch(made.evaluator)
+    watch.watch(made.evaluator, made.refiner)
     trainer = MetaLossTrainer(accelerator="cpu", logger=False, callbacks=[*made.callbacks, watch])
     with tempfile.TemporaryDirectory() as folder:
         trainer.search(
             task.module,
             task.data,
+            replace(made.session, objectives=(Objective(task.monitor, task.mode),)),
             made.family,
             made.searcher,
+            made.refiner,
             made.evaluator,
             generations=generations,
-            steps=made.steps,
-            monitor=task.monitor,
-            mode=task.mode,
-            validations=made.validations,
             run_dir=str((keep or Path(folder)) / method),
             seed=seed,
         )
@@ -142,7 +138,7 @@ def measure(
     return {
         "method": method,
         "task": task.name,
-        "evaluator": type(made.evaluator.plain).__name__,
+        "evaluator": type(made.evaluator).__name__,
         "seed": seed,
         "generations": generations,
         "threads": torch.get_num_threads(),

@@ -23,7 +23,7 @@ from rich.table import Table
 from lightning_lossmeta.benchmarks.record import save
 from lightning_lossmeta.benchmarks.workloads import FAMILY, WORKLOADS, Workload, candidates
 from lightning_lossmeta.evaluators import PopulationEvaluator
-from lightning_lossmeta.local_search import RefinedEvaluator
+from lightning_lossmeta.local_search import GradientRefiner, RefinerJob
 from lightning_lossmeta.models import MLP
 from lightning_lossmeta.task import Task
 from lightning_lossmeta.training.threads import threads_for
@@ -47,10 +47,8 @@ def work(task: Task, count: int, steps: int) -> dict[str, Callable[[int], Any]]:
         PopulationEvaluator(threads=threads).evaluate(population, FAMILY, [session])
 
     def refine(threads: int) -> None:
-        evaluator = RefinedEvaluator(
-            PopulationEvaluator(), meta_steps=max(1, steps // 10), threads=threads
-        )
-        evaluator.refine(population, FAMILY, [session])
+        refiner = GradientRefiner(meta_steps=max(1, steps // 10), threads=threads)
+        list(refiner.refine([RefinerJob(item, (session,)) for item in population], FAMILY))
 
     return {"sessions": train, "local searches": refine}
 

@@ -8,7 +8,7 @@ from lightning_lossmeta.callbacks.filters.archive import SymbolicArchive
 from lightning_lossmeta.callbacks.filters.gradient_equivalence import GradientEquivalence
 from lightning_lossmeta.callbacks.filters.invariant import InvariantCheck
 from lightning_lossmeta.callbacks.filters.rejection import RejectionFilter
-from lightning_lossmeta.callbacks.fitness.fgsm import FGSMFitness
+from lightning_lossmeta.callbacks.fitness import FGSMFitness, Fitness
 from lightning_lossmeta.callbacks.history import SearchHistory
 from lightning_lossmeta.callbacks.inject import InjectLoss
 from lightning_lossmeta.callbacks.learning_rate import LearningRateFactor
@@ -19,6 +19,7 @@ from lightning_lossmeta.callbacks.training_progress import TrainingProgress
 __all__ = [
     "CandidateCurves",
     "FGSMFitness",
+    "Fitness",
     "GradientEquivalence",
     "InjectLoss",
     "InvariantCheck",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.searchers.base import Searcher
-from lightning_lossmeta.task import Session, Task
+from lightning_lossmeta.searchers.front import Front
+from lightning_lossmeta.task import Objective, Task
 
 
 @dataclass
@@ -30,8 +32,7 @@ class Search:
         num_classes: Of the first task; ``None`` where its targets are no class indices.
         settings: What the search was asked for, as plain JSON values.
         evaluator_state: State of evaluators that a resumed search must find again.
-        best: The best evaluation so far.
-        best_generation: When it was found.
+        front: The best evaluation so far, or with several objectives all that none dominates.
     """
 
     directory: Path
@@ -43,8 +44,34 @@ class Search:
     num_classes: int | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     evaluator_state: dict[str, Any] = field(default_factory=dict)
-    best: Evaluation | None = None
-    best_generation: int = -1
+    front: Front = field(default_factory=Front)
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What candidates are scored by, the same for all tasks."""
+        return self.tasks[0].session.objectives
+
+    @property
+    def best(self) -> Evaluation | None:
+        """The evaluation with the highest fitness of the front."""
+        return None if self.front.best is None else self.front.best.evaluation
+
+    @property
+    def best_generation(self) -> int:
+        """When the best was found; -1 before anything was."""
+        return -1 if self.front.best is None else self.front.best.generation
+
+
+def shown_score(search: Search, evaluation: Evaluation) -> float:
+    """What an evaluation is worth, as a person reads it: the metric in its own sign.
+
+    With several objectives it is the fitness, their weighted sum. NaN where there is no score.
+    """
+    if not evaluation.objectives:
+        return math.nan
+    if len(search.objectives) == 1:
+        return search.objectives[0].signed(evaluation.objectives[0])
+    return evaluation.fitness
 
 
 class MetaCallback(pl.Callback):
@@ -57,9 +84,9 @@ class MetaCallback(pl.Callback):
         """Replace the family before the search, e.g. by one with normalised losses."""
         return family
 
-    def configure_session(self, session: Session, data: pl.LightningDataModule) -> Session:
-        """Change how inner fits train or what they are scored by."""
-        return session
+    def configure_task(self, task: Task) -> Task:
+        """Change how inner fits of a task train or what they are scored by."""
+        return task
 
     def on_search_start(self, search: Search) -> None:
         """Called once, also when a search is resumed."""

@@ -17,7 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from lightning_lossmeta.callbacks.base import MetaCallback, Search
+from lightning_lossmeta.callbacks.base import MetaCallback, Search, shown_score
 from lightning_lossmeta.evaluation import Evaluation
 
 #: Without a terminal, seconds after which a generation says how far it is.
@@ -69,8 +69,8 @@ class SearchProgress(MetaCallback):
             for task, report in search.evaluator_state.get("reports", {}).items():
                 self._say(f"evaluator for {task}: {report}")
         self._counts.update(item.status.value for item in evaluations)
-        scores = [item.fitness for item in evaluations if math.isfinite(item.fitness)]
-        best = search.best.fitness if search.best is not None else math.nan
+        scores = [shown_score(search, item) for item in evaluations if item.objectives]
+        best = shown_score(search, search.best) if search.best is not None else math.nan
         mean = statistics.fmean(scores) if scores else math.nan
         bad = ", ".join(
             f"{self._counts[kind]} {kind}"

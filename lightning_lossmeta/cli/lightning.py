@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import signal
 import sys
 import warnings
 from contextlib import nullcontext
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import yaml
@@ -28,10 +28,21 @@ from lightning_lossmeta.cli.configuration import (
     patched,
     refuse_repeated_keys,
 )
+from lightning_lossmeta.search import MetaLossTrainer, SearchError, SearchResult
 from lightning_lossmeta.search.run_folder import new_directory
-from lightning_lossmeta.search.trainer import MetaLossTrainer, SearchError, SearchResult
-from lightning_lossmeta.task import Task
+from lightning_lossmeta.task import Objective, Session, Task
 from lightning_lossmeta.training.session import quiet_lightning
+
+#: What of a session is the trainer's, or can't be asked for in a search.
+_NOT_A_USERS: set[str | int] = {
+    "precision",
+    "accelerator",
+    "devices",
+    "gradient_clip_val",
+    "gradient_clip_algorithm",
+    "callbacks",
+    "split",
+}
 
 
 class SaveSearchConfig(MetaCallback):
@@ -56,7 +67,7 @@ class LossmetaCLI(LightningCLI):
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
         """Lightning's, and the search."""
-        made_here = {"model", "datamodule", "task_name"}
+        made_here = {"model", "datamodule", "task_name", "session"}
         return {**LightningCLI.subcommands(), "search": made_here}
 
     def _prepare_subcommand_parser(
@@ -65,6 +76,22 @@ class LossmetaCLI(LightningCLI):
         """Lightning's, with the tasks of a search."""
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
         if subcommand == "search":
+            parser.add_class_arguments(Session, "session", skip=_NOT_A_USERS)
+            # As plain values, which can be written to config.yaml.
+            parser.set_defaults({"session.objectives": [asdict(Objective())]})
+            parser.add_argument(
+                "--monitor",
+                type=str | None,
+                default=None,
+                help="The metric, logged by `validation_step`, that is the fitness: short for "
+                "`session.objectives` of one.",
+            )
+            parser.add_argument(
+                "--mode",
+                type=Literal["max", "min"],
+                default="max",
+                help="Whether more or less of `monitor` is better.",
+            )
             parser.add_argument(
                 "--tasks",
                 type=dict[str, dict[str, Any]],
@@ -97,10 +124,26 @@ class LossmetaCLI(LightningCLI):
         """Run the search on modules that are made anew for each set of weights."""
         main, *more = self._tasks()
         arguments |= {"model": main.module, "datamodule": main.data, "task_name": main.name}
+        session = arguments["session"] = self._session()
+        more = [replace(task, session=session) for task in more]
         arguments["more_tasks"] = [*more, *(arguments["more_tasks"] or [])]
         self.main_data = main.data
         trainer: MetaLossTrainer = self.trainer  # type: ignore[assignment]
         self.search_result = trainer.search(**arguments)
+
+    def _session(self) -> Session:
+        """The session that was asked for, with ``monitor`` and ``mode`` as its objective.
+
+        Raises:
+            ValueError: If both these and the session's own objectives were given.
+        """
+        config = self.config_init["search"]
+        session: Session = config.session
+        if config.monitor is None:
+            return session
+        if session.objectives != Session().objectives:
+            raise ValueError("Expected `monitor` or `session.objectives`, got both.")
+        return replace(session, objectives=(Objective(config.monitor, config.mode),))
 
     def _tasks(self) -> list[Task]:
         """The tasks that were asked for; those that leave the data as they are share them."""
@@ -122,16 +165,16 @@ class LossmetaCLI(LightningCLI):
         """Say what was found and what to type next."""
         result = self.search_result
         main = next(iter(self._task_configs().values()))
-        batches = len(self.main_data.train_dataloader())
-        save_fit_config(result, self.config["search"], main, batches)
+        save_fit_config(result, self.config["search"], main)
         best = result.directory / "best.json"
         console = Console(soft_wrap=True, highlight=False)
-        score = result.artifact.provenance["monitor"]
+        scores = result.artifact.provenance["objectives"].items()
+        score = ", ".join(f"{monitor} {value:.4f}" for monitor, value in scores)
         if (count := len(result.artifact.provenance["tasks"])) > 1:
-            score = f"mean {score} of {count} tasks"
+            score = f"mean over {count} tasks: {score}"
         console.print(
-            f"\nLearned loss (generation {result.artifact.provenance['generation']}, {score} "
-            f"{abs(result.evaluation.fitness):.4f}, {result.seconds:.0f} s):\n"
+            f"\nLearned loss (generation {result.artifact.provenance['generation']}, {score}, "
+            f"{result.seconds:.0f} s):\n"
             f"  {result.artifact.formula()}\n\nNext:\n"
             f"  lossmeta inspect {best}\n"
             f"  tensorboard --logdir {result.directory / 'tensorboard'}\n"
@@ -139,22 +182,21 @@ class LossmetaCLI(LightningCLI):
         )
 
 
-def save_fit_config(
-    result: SearchResult, config: Namespace, main: dict[str, Any], batches: int
-) -> None:
+def save_fit_config(result: SearchResult, config: Namespace, main: dict[str, Any]) -> None:
     """Write ``fit.yaml``: module and data of the main task, trained with the learned loss."""
     path = result.directory / "fit.yaml"
     trainer = {
         "accelerator": config.trainer.accelerator,
         "precision": config.trainer.precision,
-        "max_epochs": math.ceil(config.steps / batches),
+        "max_steps": config.session.steps,
+        "max_epochs": -1,
         "callbacks": [
             {
                 "class_path": "lightning_lossmeta.InjectLoss",
                 "init_args": {
                     "path": str(result.directory / "best.json"),
                     "learning_rate_factor": result.learning_rate_factor
-                    * config.learning_rate_factor,
+                    * config.session.learning_rate_factor,
                 },
             }
         ],

@@ -15,8 +15,10 @@ from lightning_lossmeta.callbacks import MetaCallback
 from lightning_lossmeta.cli.configuration import as_dict, patched
 from lightning_lossmeta.evaluators import Evaluator
 from lightning_lossmeta.families import LossFamily
-from lightning_lossmeta.search.finalists import Finalists
+from lightning_lossmeta.local_search import Refiner
+from lightning_lossmeta.search import Allocation, Finalists
 from lightning_lossmeta.searchers import Searcher
+from lightning_lossmeta.task import Session
 
 
 @dataclass
@@ -26,25 +28,23 @@ class SearchMethod:
     Args:
         family: What is learned.
         searcher: Proposes candidates.
+        refiner: Improves them before they are trained.
         evaluator: Trains them.
+        allocation: Which trainings a generation is spent on.
         callbacks: Filters and other callbacks of the search.
         generations: How often the searcher is asked.
-        steps: Optimiser steps of an inner fit.
-        validations: Points of a candidate's validation curve.
-        train_samples: Training samples that an inner fit sees.
-        learning_rate_factor: Multiplies the module's learning rates in inner fits.
+        session: How inner fits train; what they are scored by is the comparison's.
         finalists: How the learned loss is chosen among the best.
     """
 
     family: LossFamily
     searcher: Searcher
+    refiner: Refiner | None = None
     evaluator: Evaluator | None = None
+    allocation: Allocation | None = None
     callbacks: list[MetaCallback] = field(default_factory=list)
     generations: int = 10
-    steps: int = 200
-    validations: int = 1
-    train_samples: int | None = None
-    learning_rate_factor: float = 1.0
+    session: Session = field(default_factory=lambda: Session(validations=1))
     finalists: Finalists | None = None
 
 

@@ -19,7 +19,7 @@ from lightning_lossmeta.comparison.rows import Row
 from lightning_lossmeta.comparison.runs import Run, RunStore, repeated, train_runs
 from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.evaluators.base import Evaluator
-from lightning_lossmeta.task import Task
+from lightning_lossmeta.task import Objective, Task
 
 #: What a row says beside its scores: at the best validation, and the wall time of a fit.
 AT_BEST = "at_best_validation"
@@ -153,7 +153,7 @@ def compare_losses(
                 name,
                 factor,
                 len(grid) > 1 and factor in (grid[0], grid[-1]),
-                tuple(_score(item, sessions[task_name].mode) for item in results),
+                tuple(_score(item, sessions[task_name].objectives[0]) for item in results),
                 tuning={} if len(grid) == 1 else tuning[task_name, name],
                 task=task_name,
                 metrics=_metrics(results, sessions[task_name].monitor),
@@ -220,10 +220,9 @@ def _mean_scores(
     }
 
 
-def _score(result: Evaluation, mode: str) -> float:
-    if not math.isfinite(result.fitness):
-        return math.nan
-    return result.fitness if mode == "max" else -result.fitness
+def _score(result: Evaluation, objective: Objective) -> float:
+    """The first objective's metric in its own sign; NaN where there is none."""
+    return objective.signed(result.objectives[0]) if result.objectives else math.nan
 
 
 def _metrics(results: Sequence[Evaluation], monitor: str) -> dict[str, tuple[float, ...]]:

@@ -8,7 +8,8 @@ from torch import Tensor
 from lightning_lossmeta.comparison.methods import Method, loss_of, task_of
 from lightning_lossmeta.models.features import penultimate
 from lightning_lossmeta.task import Task
-from lightning_lossmeta.training.session import prepared_data, run_session
+from lightning_lossmeta.training.data_view import prepared_data
+from lightning_lossmeta.training.session import run_session
 
 
 def trained_features(method: Method, task: Task, samples: int) -> tuple[Tensor, Tensor]:

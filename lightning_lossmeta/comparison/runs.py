@@ -183,7 +183,7 @@ def _without_places(values: dict[str, Any]) -> dict[str, Any]:
 
 def _written(result: Evaluation) -> dict[str, Any]:
     values = asdict(result)
-    del values["candidate"]["theta"]
+    del values["candidate"]["theta"], values["trainings"]
     values["status"] = result.status.value
     return _with_text(values)  # type: ignore[no-any-return]
 
@@ -200,8 +200,9 @@ def _with_text(value: Any) -> Any:
 def _read(values: dict[str, Any]) -> Evaluation:
     return Evaluation(
         Candidate(values["candidate"]["structure"]),
-        float(values["fitness"]),
+        tuple(float(value) for value in values["objectives"]),
         Status(values["status"]),
+        tuple(float(value) for value in values["weights"]),
         {name: float(value) for name, value in values["metrics"].items()},
         {name: _points(curve) for name, curve in values["curves"].items()},
         float(values["seconds"]),

@@ -90,20 +90,19 @@ class AutoEvaluator(Evaluator):
         for evaluator, own in zip(self.evaluators, state.get("evaluators", []), strict=False):
             evaluator.load_state_dict(own)
 
-    def _evaluate_task(
-        self, candidates: list[Candidate], family: LossFamily, task: Task
-    ) -> list[Evaluation]:
-        return self._for_task(candidates, family, task).evaluate(candidates, family, [task])
-
     def _run(self, jobs: Sequence[Job], family: LossFamily) -> Iterator[tuple[int, Evaluation]]:
         """Choose by task, then hand each evaluator all that it is to do at once."""
         candidates: dict[int, list[Candidate]] = {}
         for job in jobs:
             candidates.setdefault(id(job.task), []).append(job.candidate)
+        numbers: dict[int, int] = {}
         shares: dict[int, list[int]] = {}
         for place, job in enumerate(jobs):
-            chosen = self._for_task(candidates[id(job.task)], family, job.task)
-            shares.setdefault(self.evaluators.index(chosen), []).append(place)
+            key = id(job.task)
+            if key not in numbers:
+                chosen = self._for_task(candidates[key], family, job.task)
+                numbers[key] = self.evaluators.index(chosen)
+            shares.setdefault(numbers[key], []).append(place)
         for number, share in shares.items():
             done = self.evaluators[number].run([jobs[place] for place in share], family)
             yield from ((share[place], evaluation) for place, evaluation in done)

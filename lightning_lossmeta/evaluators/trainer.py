@@ -13,17 +13,12 @@ from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.evaluators.base import Evaluator, Job
 from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.task import Task
-from lightning_lossmeta.training.session import all_finite, guarded, run_session
+from lightning_lossmeta.training.recorder import all_finite
+from lightning_lossmeta.training.session import guarded, run_session
 
 
 class TrainerEvaluator(Evaluator):
     """Fits candidate after candidate in this process; works with any LightningModule."""
-
-    def _evaluate_task(
-        self, candidates: list[Candidate], family: LossFamily, task: Task
-    ) -> list[Evaluation]:
-        jobs = [Job(candidate, task) for candidate in candidates]
-        return [evaluation for _, evaluation in self._run(jobs, family)]
 
     def _run(self, jobs: Sequence[Job], family: LossFamily) -> Iterator[tuple[int, Evaluation]]:
         task, fresh = None, None

@@ -68,7 +68,7 @@ class NetworkFamily(LossFamily):
 
     With thousands of weights it is for a local search: a
     :class:`~lightning_lossmeta.searchers.GradientSearcher` with a
-    :class:`~lightning_lossmeta.evaluators.RefinedEvaluator`.
+    :class:`~lightning_lossmeta.local_search.GradientRefiner`.
 
     Args:
         hidden: Units of each hidden layer.

@@ -1,7 +1,6 @@
-"""Gradient descent on the parameters of a loss through unrolled training steps."""
+"""Local search: what a refiner is, and gradient descent through unrolled training steps."""
 
-from lightning_lossmeta.local_search.refined import RefinedEvaluator
+from lightning_lossmeta.local_search.base import Refiner, RefinerJob
+from lightning_lossmeta.local_search.gradient import GradientRefiner
 
-__all__ = [
-    "RefinedEvaluator",
-]
+__all__ = ["GradientRefiner", "Refiner", "RefinerJob"]

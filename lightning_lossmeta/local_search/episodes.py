@@ -15,7 +15,7 @@ from lightning_lossmeta.local_search.optimizers import UpdateRule, update_rules
 from lightning_lossmeta.local_search.unrolled import Episode
 from lightning_lossmeta.modules.supervised import Batch, SupervisedModule
 from lightning_lossmeta.task import Session, Task
-from lightning_lossmeta.training.session import prepared_data
+from lightning_lossmeta.training.data_view import prepared_data
 
 # Purposes of the numbers that are drawn, beside those of the inner fit with the same seed.
 _WEIGHTS, _BATCHES, _FORWARD, _TIME = *range(10, 13), 14

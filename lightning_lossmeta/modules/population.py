@@ -39,6 +39,10 @@ class PopulationModule(FastHooksModule):
             template's; then training batches have a leading axis of as many.
         seed_index: Of each candidate, which of the ``initial_modules`` and of the batches is its
             own.
+
+    Attributes:
+        validates_by_seed: Whether validation batches have the leading axis of ``initial_modules``
+            too; otherwise all networks are scored on the same batches.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class PopulationModule(FastHooksModule):
         self.size = len(losses)
         self.lr_scales = lr_scales
         self.seed_index = list(seed_index)
+        self.validates_by_seed = False
         # In tuples, so that their own parameters and metrics are no part of this module.
         self._template = (template,)
         self._skeleton = (copy.deepcopy(template.network),)
@@ -217,10 +222,14 @@ class PopulationModule(FastHooksModule):
         """Each candidate's loss and metric on a batch."""
         self._follow_mode()
         inputs, target = batch
-        outputs = self(inputs)
-        for metric, output in zip(self._metrics(), outputs, strict=True):
-            metric.update(output, target)
-        self.add_scores("val_loss", self.losses(outputs, target), len(target))
+        own = self.validates_by_seed
+        if own:
+            inputs, target = inputs[self.seed_index], target[self.seed_index]
+        outputs = self(inputs, own)
+        targets = target if own else [target] * self.size
+        for metric, output, one in zip(self._metrics(), outputs, targets, strict=True):
+            metric.update(output, one)
+        self.add_scores("val_loss", self.losses(outputs, target, own), outputs.shape[1])
 
     def add_scores(self, name: str, values: Tensor, count: int) -> None:
         """Add means over ``count`` samples, (C,), to the scores that a validation averages."""

@@ -8,25 +8,23 @@ from typing import Any
 
 from lightning_lossmeta._fingerprint import arguments, jsonable
 from lightning_lossmeta.callbacks.base import MetaCallback
-from lightning_lossmeta.evaluators.base import Evaluator
 from lightning_lossmeta.families.base import LossFamily
+from lightning_lossmeta.search.generation import Engines
 from lightning_lossmeta.searchers.base import Searcher
 from lightning_lossmeta.task import Task
 
 
 def search_fingerprint(
-    family: LossFamily,
-    searcher: Searcher,
-    evaluator: Evaluator,
-    tasks: Sequence[Task],
-    callbacks: Sequence[MetaCallback],
+    family: LossFamily, searcher: Searcher, tasks: Sequence[Task], engines: Engines
 ) -> dict[str, Any]:
     """All that bears on a search's history; not how many generations it has."""
     found: dict[str, Any] = {
         "family": {"name": family.name, **family.settings()},
         "searcher": arguments(searcher),
-        "evaluator": arguments(evaluator),
-        "callbacks": [arguments(item) for item in callbacks if _bears(item)],
+        "evaluator": arguments(engines.evaluator),
+        "allocation": arguments(engines.allocation),
+        "refiner": None if engines.refiner is None else arguments(engines.refiner),
+        "callbacks": [arguments(item) for item in engines.callbacks if _bears(item)],
     }
     described: dict[str, Any] = {}
     for task in tasks:
@@ -51,7 +49,7 @@ def _bears(callback: MetaCallback) -> bool:
     """Whether a callback can change what a search finds."""
     hooks = (
         "wrap_family",
-        "configure_session",
+        "configure_task",
         "screen",
         "screen_refined",
         "on_candidate_evaluated",

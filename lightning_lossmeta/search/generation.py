@@ -3,70 +3,130 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from lightning_lossmeta._seeds import derived_seed
 from lightning_lossmeta.callbacks.base import MetaCallback, Search
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
-from lightning_lossmeta.evaluators.base import Evaluator, refined_and_scored
+from lightning_lossmeta.evaluators.base import Evaluator, ProgressFn, no_progress
 from lightning_lossmeta.families import LossFamily
+from lightning_lossmeta.local_search import Refiner, RefinerJob
 from lightning_lossmeta.losses.base import LossFunction
+from lightning_lossmeta.search.allocation import Allocation
 from lightning_lossmeta.search.preflight import check_loss
+from lightning_lossmeta.search.spending import spend
 from lightning_lossmeta.training.session import guarded
 
 #: How a callback judges: its ``screen`` or its ``screen_refined``.
 Judge = Callable[[MetaCallback], Callable[[Candidate, LossFunction], Evaluation | None]]
 
-
 _FIRST: Judge = attrgetter("screen")
 _AGAIN: Judge = attrgetter("screen_refined")
 
 
+@dataclass(frozen=True)
+class Engines:
+    """What does the work of a search.
+
+    Args:
+        evaluator: Trains.
+        allocation: Says which trainings.
+        refiner: Improves candidates before they are trained, or ``None``.
+        callbacks: Judge, and are told.
+    """
+
+    evaluator: Evaluator
+    allocation: Allocation
+    refiner: Refiner | None = None
+    callbacks: Sequence[MetaCallback] = ()
+
+
 def score_generation(
-    search: Search, generation: int, evaluator: Evaluator, callbacks: Sequence[MetaCallback]
+    search: Search, generation: int, engines: Engines, on_progress: ProgressFn = no_progress
 ) -> list[Evaluation]:
     """Score what the searcher asks for.
 
-    Each candidate is judged by the callbacks' ``screen``; what passes is refined, where the
-    evaluator does so, and judged by ``screen_refined``; what passes again is trained.
+    Each candidate is judged by the callbacks' ``screen``; what passes is refined, where there is a
+    refiner, and judged by ``screen_refined``; what passes again is trained.
 
     Args:
         search: Under way; its searcher is asked, not told.
         generation: Its number; the tasks' seeds derive from it.
-        evaluator: Refines and trains.
-        callbacks: Judge.
+        engines: Judge, refine and train.
+        on_progress: Told how far the generation is.
 
     Returns:
         One evaluation a candidate, in order.
     """
     candidates = search.searcher.ask()
-    found = [_screened(_FIRST, c, search.family, callbacks) for c in candidates]
-    places = _passed(found)
-    if generation == 0 and places:
-        for task in search.tasks:
-            check_loss(search.family.build(candidates[places[0]]), task, search.family.name)
-    tasks = [
-        replace(task, seed=derived_seed(search.seed, 1, generation, number))
-        for number, task in enumerate(search.tasks)
-    ]
-    refined = evaluator.refine([candidates[place] for place in places], search.family, tasks)
-    for place, item in zip(places, refined, strict=True):
-        found[place] = item
-        if item.status is Status.OK:
-            again = _screened(_AGAIN, item.candidate, search.family, callbacks)
-            found[place] = refined_and_scored(item, again)
-    places = _passed(found)
-    passed = [found[place].candidate for place in places]
-    scored = evaluator.plain.evaluate(passed, search.family, tasks)
+    judged = [_screened(_FIRST, c, search.family, engines.callbacks) for c in candidates]
+    if generation == 0:
+        _check_first(search, judged)
+    _refine(search, generation, engines, judged, on_progress)
+    for place in _pending(judged):
+        item = judged[place]
+        again = _screened(_AGAIN, item.candidate, search.family, engines.callbacks)
+        judged[place] = _after(item, again)
+    places = _pending(judged)
+    scored = spend(
+        engines.allocation,
+        [judged[place].candidate for place in places],
+        search.family,
+        search.tasks,
+        lambda task, seed: training_seed(search, generation, task, seed),
+        engines.evaluator,
+        on_progress,
+    )
     for place, item in zip(places, scored, strict=True):
-        found[place] = refined_and_scored(found[place], item)
-    return found
+        judged[place] = _after(judged[place], item)
+    return judged
 
 
-def _passed(found: Sequence[Evaluation]) -> list[int]:
-    return [place for place, item in enumerate(found) if item.status is Status.OK]
+def training_seed(search: Search, generation: int, task: int, seed: int) -> int:
+    """The seed of a generation's trainings on a task.
+
+    Args:
+        search: Whose seed it derives from.
+        generation: Its number.
+        task: Position of the task.
+        seed: Position of the seed, from 0.
+    """
+    further = () if seed == 0 else (seed,)
+    return derived_seed(search.seed, 1, generation, task, *further)
+
+
+def _check_first(search: Search, judged: Sequence[Evaluation]) -> None:
+    """Refuse losses that can't be for these tasks before anything is trained."""
+    if places := _pending(judged):
+        loss = search.family.build(judged[places[0]].candidate)
+        for task in search.tasks:
+            check_loss(loss, task, search.family.name)
+
+
+def _refine(
+    search: Search,
+    generation: int,
+    engines: Engines,
+    judged: list[Evaluation],
+    on_progress: ProgressFn,
+) -> None:
+    """Have the refiner improve what is still pending, in place."""
+    places = _pending(judged)
+    if engines.refiner is None or not places:
+        return
+    tasks = tuple(
+        replace(task, seed=training_seed(search, generation, number, 0))
+        for number, task in enumerate(search.tasks)
+    )
+    jobs = [RefinerJob(judged[place].candidate, tasks) for place in places]
+    for position, item in engines.refiner.refine(jobs, search.family, on_progress):
+        judged[places[position]] = item
+
+
+def _pending(judged: Sequence[Evaluation]) -> list[int]:
+    return [place for place, item in enumerate(judged) if item.status is Status.PENDING]
 
 
 def _screened(
@@ -77,8 +137,17 @@ def _screened(
     def verdict() -> Evaluation:
         loss = family.build(candidate)
         for callback in callbacks:
-            if (found := judge(callback)(candidate, loss)) is not None:
-                return replace(found, filter=type(callback).__name__)
+            if (judgement := judge(callback)(candidate, loss)) is not None:
+                return replace(judgement, filter=type(callback).__name__)
         return Evaluation(candidate)
 
     return guarded(candidate, verdict)
+
+
+def _after(before: Evaluation, item: Evaluation) -> Evaluation:
+    """An evaluation with the curves and seconds of the local search before it."""
+    return replace(
+        item,
+        curves={**before.curves, **item.curves},
+        seconds=before.seconds + item.seconds,
+    )

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lightning_lossmeta.losses import LossFunction, RegressionLoss
 from lightning_lossmeta.modules import SupervisedModule
 from lightning_lossmeta.task import Task
-from lightning_lossmeta.training.session import prepared_data
+from lightning_lossmeta.training.data_view import prepared_data
 
 #: What tasks are called that nobody named.
 _UNNAMED = ("task", "task0")

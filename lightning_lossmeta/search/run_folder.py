@@ -8,10 +8,9 @@ from pathlib import Path
 
 from lightning_lossmeta._fingerprint import changed_keys
 from lightning_lossmeta.callbacks.base import Search
-from lightning_lossmeta.callbacks.checkpoint import load_state
-from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.evaluation import Evaluation
+from lightning_lossmeta.callbacks.search_state import load_state
 from lightning_lossmeta.evaluators.base import Evaluator
+from lightning_lossmeta.searchers.front import Front
 
 
 def new_directory(name: str) -> Path:
@@ -54,24 +53,22 @@ def restore(search: Search, evaluator: Evaluator) -> None:
         FileNotFoundError: If there is no state.
         ValueError: If seed or settings are not those of the state; names what differs.
     """
-    state = load_state(search.directory)
-    if state["seed"] != search.seed:
+    stored = load_state(search.directory)
+    if stored.seed != search.seed:
         raise ValueError(
-            f"Expected the seed of '{search.directory}', {state['seed']}, to resume it, got "
+            f"Expected the seed of '{search.directory}', {stored.seed}, to resume it, got "
             f"{search.seed}."
         )
-    if changed := changed_keys(state["settings"], search.settings):
+    if changed := changed_keys(stored.settings, search.settings):
         raise ValueError(
             f"Expected the settings of '{search.directory}' to resume it; these differ: "
             f"{'; '.join(changed)}."
         )
-    search.searcher.load_state_dict(state["searcher"])
-    evaluator.load_state_dict(state["evaluator"])
-    search.evaluator_state = state["evaluator"]
-    if (best := state["best"]) is not None:
-        candidate = Candidate(best["structure"], tuple(best["theta"]))
-        search.best = Evaluation(candidate, best["fitness"])
-        search.best_generation = best["generation"]
+    search.searcher.replay(stored.history)
+    search.searcher.load_state_dict(stored.searcher)
+    evaluator.load_state_dict(stored.evaluator)
+    search.evaluator_state = stored.evaluator
+    search.front = Front(stored.entries(search))
 
 
 def resume_hint(search: Search) -> str:
@@ -79,8 +76,9 @@ def resume_hint(search: Search) -> str:
     done = search.searcher.generation
     if done == 0:
         return "Interrupted before the first generation was done: nothing to resume."
-    best = math.nan if search.best is None else search.best.fitness
+    objective = search.objectives[0]
+    best = math.nan if search.best is None else objective.signed(search.best.objectives[0])
     return (
-        f"Interrupted after {done} of {search.generations} generations (best fitness {best:.4f}). "
-        f"Go on with: lossmeta search --resume {search.directory}"
+        f"Interrupted after {done} of {search.generations} generations (best {objective.monitor} "
+        f"{best:.4f}). Go on with: lossmeta search --resume {search.directory}"
     )

@@ -9,20 +9,24 @@ from typing import Any, ClassVar
 
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
+from lightning_lossmeta.task import Objective
 
 
 class Searcher(ABC):
-    """Proposes candidates and learns from their fitness; knows nothing of models or data.
+    """Proposes candidates and learns from their scores; knows nothing of models or data.
 
     A subclass writes :meth:`_start`, :meth:`_ask` and :meth:`_tell`, and draws random numbers only
     from generators that it makes in :meth:`_start` out of the seed. Then what it was told is its
-    whole state: :meth:`load_state_dict` replays it, which is exact and needs no pickle.
+    whole state: :meth:`replay` repeats it, which is exact and needs no pickle.
 
     Attributes:
-        refines: Whether evaluations may come back with another theta than was asked (local search).
+        accepts_refined: Whether evaluations may come back with another theta than was asked, as a
+            local search leaves it.
+        objectives: What evaluations are scored by; known once the search has started.
     """
 
-    refines: ClassVar[bool] = False
+    accepts_refined: ClassVar[bool] = False
+    objectives: tuple[Objective, ...] = (Objective(),)
 
     def __init__(self) -> None:
         self._history: list[list[Evaluation]] = []
@@ -31,7 +35,7 @@ class Searcher(ABC):
 
     @abstractmethod
     def _start(self, space: Any, seed: int) -> None:
-        """Begin anew in ``space``."""
+        """Begin anew in ``space``; :attr:`objectives` are set."""
 
     @abstractmethod
     def _ask(self) -> list[Candidate]:
@@ -41,7 +45,7 @@ class Searcher(ABC):
     def _tell(self, evaluations: list[Evaluation]) -> None:
         """Learn from a generation, in the order in which it was asked.
 
-        Each evaluation has candidate, fitness and status alone, as they are stored.
+        Each evaluation has candidate, objectives, weights and status alone, as they are stored.
         """
 
     @property
@@ -64,12 +68,21 @@ class Searcher(ABC):
         """What was told, generation by generation."""
         return self._history
 
-    def start(self, space: Any, seed: int) -> None:
+    def start(
+        self, space: Any, seed: int, objectives: Sequence[Objective] = (Objective(),)
+    ) -> None:
         """Begin a search in a family's space.
+
+        Args:
+            space: What candidates are points of.
+            seed: All that is drawn derives from it.
+            objectives: What evaluations will be scored by.
 
         Raises:
             TypeError: If this searcher can't search such a space.
+            ValueError: If it can't search for so many objectives.
         """
+        self.objectives = tuple(objectives)
         self._start(space, seed)
         self._history, self._asked, self._started = [], None, True
 
@@ -96,58 +109,96 @@ class Searcher(ABC):
             raise RuntimeError("Expected `ask()` before `tell()`.")
         if fault := self._fault(self._asked, evaluations):
             raise ValueError(fault)
-        told = [_from_row(_to_row(item)) for item in evaluations]
-        self._tell(told)
-        self._history.append(told)
+        generation = [evaluation_of(row_of(item), self.objectives) for item in evaluations]
+        self._tell(generation)
+        self._history.append(generation)
         self._asked = None
 
     def state_dict(self) -> dict[str, Any]:
-        """What was told so far, as plain JSON values."""
-        return {"told": [[_to_row(item) for item in told] for told in self._history]}
+        """What the history does not show, as small JSON values; by default nothing."""
+        return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Replay what was told, right after :meth:`start` with the same space and seed.
+        """Check a stored state against the one that :meth:`replay` led to.
+
+        Raises:
+            ValueError: If they differ.
+        """
+        if state != self.state_dict():
+            raise ValueError(
+                "Expected the stored state of the searcher to be what its history leads to; seed, "
+                "settings or library versions differ from those of the stored search."
+            )
+
+    def replay(self, generations: Sequence[Sequence[Sequence[Any]]]) -> None:
+        """Tell again what was told, right after :meth:`start` with the same space and seed.
+
+        Args:
+            generations: Rows of evaluations as :func:`row_of` writes them.
 
         Raises:
             RuntimeError: If the search was not started, or told something since.
-            ValueError: If the state is none, or the candidates that this searcher asks are not
-                those of the state.
+            ValueError: If rows are none, or the candidates that this searcher asks are not theirs.
         """
         if self.generation:
-            raise RuntimeError("Expected `start(space, seed)` right before `load_state_dict()`.")
-        try:
-            generations = [[_from_row(row) for row in rows] for rows in state["told"]]
-        except (LookupError, TypeError, ValueError) as error:
-            raise ValueError(f"Expected the stored state of a searcher, got {error!r}.") from None
-        for number, told in enumerate(generations):
-            if fault := self._fault(self.ask(), told):
+            raise RuntimeError("Expected `start(space, seed)` right before `replay()`.")
+        for number, rows in enumerate(generations):
+            try:
+                evaluations = [evaluation_of(row, self.objectives) for row in rows]
+            except (LookupError, TypeError, ValueError) as error:
+                raise ValueError(
+                    f"Expected generation {number} of a stored search to hold evaluations, got "
+                    f"{error!r}."
+                ) from None
+            if fault := self._fault(self.ask(), evaluations):
                 raise ValueError(
                     f"Expected the stored generation {number} to be what this searcher asks for; "
                     "seed, settings or library versions differ from those of the stored search. "
                     f"{fault}"
                 )
-            self.tell(told)
+            self.tell(evaluations)
 
-    def _fault(self, asked: list[Candidate], told: Sequence[Evaluation]) -> str | None:
+    def _fault(self, asked: list[Candidate], evaluations: Sequence[Evaluation]) -> str | None:
         """Why these are no evaluations of what was asked."""
-        if len(told) != len(asked):
-            return f"Expected {len(asked)} evaluations, one a candidate, got {len(told)}."
-        for number, (candidate, item) in enumerate(zip(asked, told, strict=True)):
+        if len(evaluations) != len(asked):
+            return f"Expected {len(asked)} evaluations, one a candidate, got {len(evaluations)}."
+        for number, (candidate, item) in enumerate(zip(asked, evaluations, strict=True)):
             same = candidate.structure == item.candidate.structure
-            if not same or (not self.refines and candidate != item.candidate):
+            if not same or (not self.accepts_refined and candidate != item.candidate):
                 return f"Expected evaluation {number} to be of {candidate}, got {item.candidate}."
         return None
 
 
-def _to_row(item: Evaluation) -> list[Any]:
-    fitness = item.fitness if math.isfinite(item.fitness) else None
-    return [item.candidate.structure, list(item.candidate.theta), fitness, item.status.value]
+def row_of(item: Evaluation) -> list[Any]:
+    """What a searcher is told of an evaluation, as plain JSON values.
+
+    Objectives that are not finite are none, as are those of a candidate without a score.
+    """
+    objectives = list(item.objectives) if all(map(math.isfinite, item.objectives)) else []
+    return [
+        item.candidate.structure,
+        list(item.candidate.theta),
+        objectives,
+        item.status.value,
+    ]
 
 
-def _from_row(row: list[Any]) -> Evaluation:
-    structure, theta, fitness, status = row
+def evaluation_of(row: Sequence[Any], objectives: Sequence[Objective]) -> Evaluation:
+    """The evaluation that a row stands for.
+
+    Args:
+        row: As :func:`row_of` writes it.
+        objectives: Of the search, whose weights make the fitness.
+
+    Raises:
+        ValueError: If the row has another number of objectives, or is none.
+    """
+    structure, theta, values, status = row
+    if values and len(values) != len(objectives):
+        raise ValueError(f"Expected {len(objectives)} objectives of a candidate, got {values}.")
     return Evaluation(
         Candidate(structure, tuple(float(value) for value in theta)),
-        fitness=-math.inf if fitness is None else float(fitness),
-        status=Status(status),
+        tuple(float(value) for value in values),
+        Status(status),
+        tuple(objective.weight for objective in objectives),
     )

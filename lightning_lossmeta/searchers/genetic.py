@@ -74,7 +74,7 @@ class GeneticProgrammingSearcher(Searcher):
     Source: Raymond et al. (2024), section 3.2.2; tournament and depths from their experiments.
     """
 
-    refines: ClassVar[bool] = True
+    accepts_refined: ClassVar[bool] = True
 
     def __init__(
         self,

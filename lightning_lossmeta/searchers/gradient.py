@@ -19,15 +19,16 @@ from lightning_lossmeta.searchers.base import Searcher
 Theta = tuple[float, ...]
 
 
-_UNMOVED = "no theta was moved: no RefinedEvaluator refines them, or every slope is zero"
+_UNMOVED = "no theta was moved: no refiner moves them, or every slope is zero"
 
 
 class GradientSearcher(Searcher):
     """Asks again for what a local search made of its candidates, so that theta descends on and on.
 
-    For evaluators that refine: each generation is a stretch of their ``meta_steps`` steps, with a
-    fresh optimiser, noise on theta (if they add any) and new episodes. The
-    candidates are independent descents from random starts. One that has no finite fitness
+    For searches with a refiner, e.g.
+    :class:`~lightning_lossmeta.local_search.GradientRefiner`: each generation is a stretch of its
+    ``meta_steps`` steps, with a fresh optimiser, noise on theta (if it adds any) and new episodes.
+    The candidates are independent descents from random starts. One that has no finite fitness
     (rejected, diverged, failed) begins anew from another start. A generation that comes back as it
     was asked ends the search: then nothing refines.
 
@@ -44,7 +45,7 @@ class GradientSearcher(Searcher):
     Source: Bechtle et al. (2021), "Meta learning via learned loss" (ML3), with a population of 1.
     """
 
-    refines: ClassVar[bool] = True
+    accepts_refined: ClassVar[bool] = True
 
     def __init__(self, population: int = 1, sigma: float = 0.1) -> None:
         super().__init__()
@@ -93,23 +94,8 @@ class GradientSearcher(Searcher):
         return _UNMOVED if self._unmoved else None
 
     def state_dict(self) -> dict[str, Any]:
-        """What was told so far, and a digest of the starts, which a refined theta does not show."""
-        return {**super().state_dict(), "starts": self._digest}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Replay what was told.
-
-        Raises:
-            RuntimeError: If the search was not started, or told something since.
-            ValueError: If the state is none, or the starts that this searcher draws are not those
-                of the state.
-        """
-        super().load_state_dict(state)
-        if state.get("starts") != self._digest:
-            raise ValueError(
-                "Expected the starts of the stored generations to be what this searcher draws; "
-                "seed, settings or library versions differ from those of the stored search."
-            )
+        """A digest of the starts, which a refined theta does not show."""
+        return {"starts": self._digest}
 
 
 def _went_well(item: Evaluation) -> bool:

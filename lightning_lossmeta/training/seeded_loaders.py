@@ -12,9 +12,10 @@ from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor
 
 from lightning_lossmeta.data import BatchLoader, ImageDataModule
+from lightning_lossmeta.data.episodes import EpisodeData
 from lightning_lossmeta.modules import SupervisedModule
 from lightning_lossmeta.task import Task
-from lightning_lossmeta.training.session import prepared_data
+from lightning_lossmeta.training.data_view import prepared_data
 
 
 class SeededLoaders:
@@ -48,10 +49,27 @@ class SeededLoaders:
         return chain([first], batches)
 
 
-def seeded_loaders(tasks: Sequence[Task]) -> SeededLoaders:
-    """The training batches of tasks that differ in their seeds alone."""
-    loaders = [prepared_data(task).train_dataloader() for task in tasks]
-    return SeededLoaders(loaders, [task.seed for task in tasks])
+def seeded_view(tasks: Sequence[Task]) -> pl.LightningDataModule:
+    """The data of tasks that differ in their seeds alone, side by side.
+
+    Training batches have a leading axis of as many as there are tasks. So have validation batches
+    of data that a seed draws; those of other data are the same for all seeds.
+
+    Args:
+        tasks: At least one.
+    """
+    view: Any = prepared_data(tasks[0])
+    views = [prepared_data(task) for task in tasks]
+    seeds = [task.seed for task in tasks]
+    view.train_dataloader = lambda: SeededLoaders([v.train_dataloader() for v in views], seeds)
+    if validates_by_seed(tasks[0]):
+        view.val_dataloader = lambda: SeededLoaders([v.val_dataloader() for v in views], seeds)
+    return view  # type: ignore[no-any-return]
+
+
+def validates_by_seed(task: Task) -> bool:
+    """Whether the seed of a task also draws what its fits are scored on."""
+    return isinstance(task.data, EpisodeData)
 
 
 def seeds_can_share(task: Task) -> bool:
@@ -69,11 +87,17 @@ def seeds_can_share(task: Task) -> bool:
     untouched = changed is pl.LightningDataModule.on_after_batch_transfer or (
         changed is ImageDataModule.on_after_batch_transfer and data.augment is None
     )
-    loader = data.train_dataloader()
-    if not untouched or not isinstance(loader, BatchLoader):
+    if not untouched:
+        return False
+    try:
+        loader = data.train_dataloader()
+    except (AttributeError, RuntimeError):  # one that asks its trainer, which it has in a fit alone
+        return False
+    if not isinstance(loader, BatchLoader):
         return False
     module = task.fresh_module()
-    assert isinstance(module, SupervisedModule)
+    if not isinstance(module, SupervisedModule):
+        return False
     module.network.train()
     with isolate_rng(), torch.no_grad():
         inputs, _ = next(iter(loader))

@@ -4,37 +4,34 @@ from __future__ import annotations
 
 import copy
 import logging
-import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.utilities.seed import isolate_rng
-from torch import Tensor, nn
 
 from lightning_lossmeta._seeds import seed_all
 from lightning_lossmeta.callbacks.learning_rate import LearningRateFactor
 from lightning_lossmeta.callbacks.training_progress import TrainingProgress
 from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.evaluation import Curve, Evaluation, Status
+from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.families.base import UnusableLossError
 from lightning_lossmeta.losses.progress_dependent import depends_on_progress
-from lightning_lossmeta.task import Session, Task
-from lightning_lossmeta.training.sample_limit import limit_samples
+from lightning_lossmeta.task import Task
+from lightning_lossmeta.training.data_view import prepared_data
+from lightning_lossmeta.training.recorder import Recorder
 
-TRAIN_LOSS_POINTS = 50
 
-
-def run_session(module: pl.LightningModule, task: Task, loader: Any = None) -> Recorder:
+def run_session(
+    module: pl.LightningModule, task: Task, data: pl.LightningDataModule | None = None
+) -> Recorder:
     """Train and score a module as the task's session says, leaving global random state alone.
 
     Args:
         module: Single or stacked; its ``loss_fn`` is in place.
-        task: Gives data, session and seed.
-        loader: Gives the training batches instead of the task's data.
+        task: Gives session and seed.
+        data: Gives the batches instead of the task's own data.
 
     Returns:
         What was recorded.
@@ -49,15 +46,13 @@ def run_session(module: pl.LightningModule, task: Task, loader: Any = None) -> R
         callbacks.append(LearningRateFactor(session.learning_rate_factor))
     if depends_on_progress(module):
         callbacks.append(TrainingProgress())
-    data: Any = prepared_data(task)
-    if loader is not None:
-        data.train_dataloader = lambda: loader
+    data = prepared_data(task) if data is None else data
     with isolate_rng(), quiet_lightning():
         seed_all(task.seed)
         trainer = pl.Trainer(
             max_steps=session.steps,
             max_epochs=-1,
-            val_check_interval=math.ceil(session.steps / max(1, session.validations)),
+            val_check_interval=session.validation_interval,
             check_val_every_n_epoch=None,
             accelerator=session.accelerator,
             devices=session.devices,
@@ -83,109 +78,6 @@ def run_session(module: pl.LightningModule, task: Task, loader: Any = None) -> R
             vars(trainer.strategy).clear()
             vars(trainer).clear()
     return recorder
-
-
-class Recorder(pl.Callback):
-    """Keeps the curves of an inner fit, for a single network or a stack of them."""
-
-    def __init__(self, session: Session) -> None:
-        self.stride = max(1, session.steps // TRAIN_LOSS_POINTS)
-        self.steps = session.steps
-        self.scored_at = -1
-        self.scores: list[tuple[int, dict[str, list[float]]]] = []
-        self._losses: list[tuple[int, Tensor]] = []
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *args: Any
-    ) -> None:
-        """Keep the training loss; it is read from the device at the end alone."""
-        step = trainer.global_step
-        if (step % self.stride and step != self.steps) or not isinstance(outputs, dict):
-            return
-        loss = outputs.get("losses", outputs.get("loss"))
-        if isinstance(loss, Tensor):
-            self._losses.append((step, loss.detach().reshape(-1)))
-
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Keep the scores."""
-        self.scored_at = trainer.global_step if trainer.state.fn == "fit" else self.steps
-        per_candidate = getattr(pl_module, "candidate_metrics", None)
-        if per_candidate is None:
-            values = {k: [float(v)] for k, v in trainer.callback_metrics.items()}
-        else:
-            values = per_candidate()
-        self.scores.append((self.scored_at, values))
-
-    def evaluation(
-        self, candidate: Candidate, index: int, session: Session, seconds: float, finite: bool
-    ) -> Evaluation:
-        """The outcome of the candidate at ``index`` of the stack."""
-        metrics = {k: v[index] for k, v in self.scores[-1][1].items()}
-        if session.monitor not in metrics:
-            raise ValueError(
-                f"Expected the module to log `{session.monitor}` in its validation_step, the "
-                f"fitness that `monitor` names; it logs {sorted(metrics)}."
-            )
-        curves: dict[str, Curve] = {
-            "train_loss": tuple((step, float(loss[index])) for step, loss in self._losses)
-        }
-        for name in metrics:
-            curves[name] = tuple(
-                (step, values[name][index]) for step, values in self.scores if name in values
-            )
-        fitness = session.fitness(metrics[session.monitor])
-        if not finite or not math.isfinite(fitness):
-            return Evaluation(
-                candidate,
-                status=Status.DIVERGED,
-                metrics={k: v for k, v in metrics.items() if math.isfinite(v)},
-                curves=curves,
-                seconds=seconds,
-                message="weights or fitness are no longer finite",
-            )
-        return Evaluation(candidate, fitness, Status.OK, metrics, curves, seconds)
-
-
-def all_finite(module: nn.Module) -> bool:
-    """Whether every parameter and buffer is finite."""
-    tensors = [*module.parameters(), *module.buffers()]
-    return all(bool(torch.isfinite(t).all()) for t in tensors if t.is_floating_point())
-
-
-def prepared_data(task: Task) -> pl.LightningDataModule:
-    """The user's data module, set up once a process, giving a session's loaders.
-
-    A shallow copy whose hooks are shadowed, so that its type, attributes and batch-transfer hooks
-    stay what they are.
-    """
-    original: Any = task.data
-    session = task.session
-    done: set[str] = original.__dict__.setdefault("_lossmeta_stages", set())
-    for stage in ("fit", "test") if session.split == "test" else ("fit",):
-        if stage not in done:
-            if not done:
-                original.prepare_data()
-            original.setup(stage)
-            done.add(stage)
-    prepared: Any = copy.copy(original)
-
-    def train_dataloader() -> Any:
-        loader = original.train_dataloader()
-        if session.train_samples is None:
-            return loader
-        return limit_samples(loader, session.train_samples, task.seed)
-
-    prepared.original = original
-    prepared.prepare_data = lambda: None
-    prepared.setup = lambda stage: None
-    prepared.teardown = lambda stage: None
-    prepared.train_dataloader = train_dataloader
-    prepared.val_dataloader = lambda: _scoring_loader(original, session)
-    return prepared  # type: ignore[no-any-return]
-
-
-def _scoring_loader(data: pl.LightningDataModule, session: Session) -> Any:
-    return data.test_dataloader() if session.split == "test" else data.val_dataloader()
 
 
 @contextmanager

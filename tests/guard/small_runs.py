@@ -18,10 +18,10 @@ RECORDED = Path(__file__).parent / "recorded"
 _GRID = ["--comparison.learning_rate_factors", "[0.3, 1.0, 3.0]"]
 _COMPARED = ["--comparison.seeds", "2", "--comparison.tuning_seeds", "1", *_GRID]
 _FINALISTS = ["--finalists.count", "2", "--finalists.seeds", "2"]
-_SMALL = ["--generations", "3", "--steps", "30", "--searcher.init_args.population", "6"]
+_SMALL = ["--generations", "3", "--session.steps", "30", "--searcher.init_args.population", "6"]
 _SEARCH = [*_SMALL, *_FINALISTS, *_COMPARED]
 _STACKED = ["--evaluator", "lightning_lossmeta.PopulationEvaluator"]
-_REFINED = ["--evaluator.init_args.meta_steps", "5"]
+_REFINED = ["--refiner.init_args.meta_steps", "5"]
 
 
 def _config(path):

@@ -68,7 +68,7 @@ class SymbolicArchive(MetaCallback):
         """Take up what the searcher was told."""
         self.counts.clear()
         self._expressions = isinstance(search.family.space, ExpressionSpace)
-        self._refines = search.searcher.refines
+        self._refines = search.searcher.accepts_refined
         self._losses, self._trees = {}, {}
         for generation, told in enumerate(search.searcher.history):
             self._keep(generation, told)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -60,7 +61,7 @@ class GradientEquivalence(MetaCallback):
         self.counts: Counter[str] = Counter()
         self._num_classes: int | None = None
         self._seed = 0
-        self._scored: dict[tuple[str, ...], tuple[float, int]] = {}
+        self._scored: dict[tuple[str, ...], tuple[Evaluation, int]] = {}
 
     def on_search_start(self, search: Search) -> None:
         """Take up what the searcher was told."""
@@ -88,9 +89,9 @@ class GradientEquivalence(MetaCallback):
             self.counts["passed"] += 1
             return None
         self.counts["cached"] += 1
-        fitness, generation = self._scored[signature]
+        scored, generation = self._scored[signature]
         message = f"gradient equivalence: as a loss of generation {generation}"
-        return Evaluation(candidate, fitness, Status.CACHED, message=message)
+        return replace(scored, candidate=candidate, status=Status.CACHED, message=message)
 
     def _keep(self, search: Search, generation: int, told: Sequence[Evaluation]) -> None:
         """The first of equal losses stays."""
@@ -99,7 +100,7 @@ class GradientEquivalence(MetaCallback):
             if item.status is Status.OK:
                 signature = self._signature(search.family.build(item.candidate))
                 if "nan" not in signature and "inf" not in signature:
-                    self._scored.setdefault(signature, (item.fitness, generation))
+                    self._scored.setdefault(signature, (item, generation))
 
     def _signature(self, loss: LossFunction) -> tuple[str, ...]:
         pair = artificial_predictions(loss, self.samples, self._num_classes, self._seed)

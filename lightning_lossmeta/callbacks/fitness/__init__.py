@@ -1,9 +1,7 @@
 """What fits are scored by beside the metrics that the module logs."""
 
+from lightning_lossmeta.callbacks.fitness.base import Fitness
 from lightning_lossmeta.callbacks.fitness.comparison_scores import ComparisonScores
 from lightning_lossmeta.callbacks.fitness.fgsm import FGSMFitness
 
-__all__ = [
-    "ComparisonScores",
-    "FGSMFitness",
-]
+__all__ = ["ComparisonScores", "FGSMFitness", "Fitness"]

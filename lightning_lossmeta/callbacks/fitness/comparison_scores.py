@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torchmetrics.functional.classification import multiclass_calibration_error
+from torchmetrics import Metric
+from torchmetrics.classification import MulticlassCalibrationError
 
-from lightning_lossmeta.modules import PopulationModule
+from lightning_lossmeta.callbacks.fitness.base import SCORED, Fitness
+from lightning_lossmeta.modules.networks import Networks
 
 #: Names of what is logged.
 VALIDATION = "validation_accuracy"
@@ -20,8 +21,10 @@ FLIPPED = "train_flipped_accuracy"
 CALIBRATION = "calibration_error"
 BATCH = 2000
 
+_SELECTION = "selection"
 
-class ComparisonScores(pl.Callback):
+
+class ComparisonScores(Fitness):
     """Logs, at each validation, figures that tell how a loss did.
 
     - ``validation_accuracy``, or for regression ``validation_squared_error``: on the validation
@@ -33,36 +36,47 @@ class ComparisonScores(pl.Callback):
       is, has learned by heart.
 
     The last two need a data module whose ``splits.train`` knows its labels before noise; all but
-    the first are for classifiers. Modules and batches of other forms than ``forward(inputs) ->
-    (B, n)`` and pairs are left alone.
+    the first are for classifiers. Other forms than outputs (B, n) and class indices (B,), or
+    numbers (B, n), are left alone.
     """
 
-    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Score the network, or each network of a population."""
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        original = getattr(data, "original", data)
-        found = _outputs(pl_module, original.val_dataloader())
-        if found is None:
-            return
-        logits, target = found
-        if target.is_floating_point():
-            error = (logits - target).square().mean(dim=(1, 2))
-            _log(pl_module, VALIDATION_ERROR, error)
-            return
-        _log(pl_module, VALIDATION, _agreement(logits, target))
-        scored = _outputs(pl_module, data.val_dataloader())
-        if scored is not None:
-            _log(pl_module, CALIBRATION, _calibration_errors(*scored))
-        train: Any = getattr(getattr(original, "splits", None), "train", None)
-        if train is None or getattr(train, "clean", None) is None:
-            return
-        found = _outputs(pl_module, _batches(train.inputs, train.targets))
-        if found is not None:
-            logits, target = found
-            flipped = train.flipped.to(target.device)
-            for name, chosen in ((CLEAN, ~flipped), (FLIPPED, flipped)):
-                if bool(chosen.any()):
-                    _log(pl_module, name, _agreement(logits[:, chosen], target[chosen]))
+    def parts(self, data: Any) -> Mapping[str, Iterable[Any]]:
+        """The validation split, and the training samples with clean and with flipped labels."""
+        parts = {_SELECTION: getattr(data, "selection_dataloader", data.val_dataloader)()}
+        train = getattr(getattr(data, "splits", None), "train", None)
+        if train is not None and getattr(train, "clean", None) is not None:
+            for name, chosen in ((CLEAN, ~train.flipped), (FLIPPED, train.flipped)):
+                parts[name] = _batches(train.inputs[chosen], train.targets[chosen])
+        return parts
+
+    @torch.no_grad()
+    def measure(
+        self, networks: Networks, part: str, inputs: Tensor, target: Tensor
+    ) -> Mapping[str, Tensor]:
+        """Whether each sample's class is predicted, or its squared error."""
+        if part == SCORED:
+            return {}
+        outputs = networks.outputs(inputs).float()
+        targets = networks.own(target)
+        if _are_classes(outputs, targets):
+            name = VALIDATION if part == _SELECTION else part
+            return {name: (outputs.argmax(dim=-1) == targets).float()}
+        if part == _SELECTION and outputs.dim() == 3 and outputs.shape == targets.shape:
+            return {VALIDATION_ERROR: (outputs - targets).square().mean(dim=-1)}
+        return {}
+
+    def metrics(self, part: str, outputs: Tensor, target: Tensor) -> Mapping[str, Metric]:
+        """The calibration error of classifiers on what scores the fit."""
+        if part != SCORED or not _are_classes(outputs, target):
+            return {}
+        return {CALIBRATION: _CalibrationError(outputs.shape[-1])}
+
+
+class _CalibrationError(MulticlassCalibrationError):
+    """Of logits, in float32 whatever precision they have."""
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        super().update(preds.float().softmax(dim=-1), target)
 
 
 def _batches(inputs: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -70,51 +84,6 @@ def _batches(inputs: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     return ((inputs[start : start + BATCH], target[start : start + BATCH]) for start in starts)
 
 
-@torch.no_grad()
-def _outputs(module: pl.LightningModule, batches: Iterable[Any]) -> tuple[Tensor, Tensor] | None:
-    """Outputs (C, N, n) of one or C networks, targets (N,) or (N, n); ``None`` for other forms."""
-    outputs, targets = [], []
-    for batch in batches:
-        pair = isinstance(batch, (tuple, list)) and len(batch) == 2
-        if not pair or not all(isinstance(item, Tensor) for item in batch):
-            return None
-        inputs, target = (item.to(module.device) for item in batch)
-        if type(module).forward is pl.LightningModule.forward:
-            return None
-        output = module(inputs)
-        if not isinstance(output, Tensor):
-            return None
-        output = output if isinstance(module, PopulationModule) else output.unsqueeze(0)
-        numbers = target.is_floating_point() and target.shape == output.shape[1:]
-        if output.dim() != 3 or not (numbers or _class_indices(target)):
-            return None
-        outputs.append(output.float())
-        targets.append(target)
-    return (torch.cat(outputs, dim=1), torch.cat(targets)) if outputs else None
-
-
-def _class_indices(target: Tensor) -> bool:
-    return target.dim() == 1 and not target.is_floating_point()
-
-
-def _agreement(logits: Tensor, target: Tensor) -> Tensor:
-    """Share of samples, (C,), whose largest output is the target's."""
-    return (logits.argmax(dim=-1) == target).float().mean(dim=-1)
-
-
-def _calibration_errors(logits: Tensor, target: Tensor) -> Tensor:
-    """(C,); NaN where outputs are not finite."""
-    errors = [
-        multiclass_calibration_error(own.softmax(dim=-1), target, logits.shape[-1])
-        if bool(own.isfinite().all())
-        else torch.full((), torch.nan, device=logits.device)
-        for own in logits
-    ]
-    return torch.stack(errors)
-
-
-def _log(module: pl.LightningModule, name: str, values: Tensor) -> None:
-    if isinstance(module, PopulationModule):
-        module.add_scores(name, values, 1)
-    else:
-        module.log(name, values[0])
+def _are_classes(outputs: Tensor, target: Tensor) -> bool:
+    """Whether these are logits (C, B, n) of n classes and class indices (C, B)."""
+    return outputs.dim() == 3 and target.dim() == 2 and not target.is_floating_point()

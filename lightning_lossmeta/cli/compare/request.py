@@ -34,7 +34,7 @@ from lightning_lossmeta.evaluators import AutoEvaluator, Evaluator
 from lightning_lossmeta.modules.methods import TrainingMethod
 from lightning_lossmeta.search.preflight import check_loss, check_task
 from lightning_lossmeta.search.run_folder import new_directory
-from lightning_lossmeta.task import Session, Task
+from lightning_lossmeta.task import Objective, Session, Task
 
 DEFAULT_LOSSES = (
     "cross_entropy",
@@ -205,8 +205,7 @@ def _request(
     if config.comparison.steps is not None and config.epochs is not None:
         raise ValueError("Expected argument `epochs` or `comparison.steps`, got both.")
     session = Session(
-        monitor=config.monitor,
-        mode=config.mode,
+        objectives=(Objective(config.monitor, config.mode),),
         precision=config.precision,
         accelerator=config.accelerator,
     )

@@ -19,7 +19,7 @@ from lightning_lossmeta.cli.search_methods import SearchMethod, make_search_meth
 from lightning_lossmeta.comparison.columns import NOT_LEARNED, SEARCH_SECONDS
 from lightning_lossmeta.comparison.rows import Row
 from lightning_lossmeta.comparison.runs import describe_task
-from lightning_lossmeta.search.trainer import MetaLossTrainer, SearchError
+from lightning_lossmeta.search import MetaLossTrainer, SearchError
 from lightning_lossmeta.task import Task
 from lightning_lossmeta.training.session import quiet_lightning
 
@@ -174,16 +174,13 @@ def _search(method: SearchMethod, task: Task, seed: int, folder: Path) -> Artifa
     result = trainer.search(
         task.module,
         task.data,
+        replace(method.session, objectives=task.session.objectives),
         method.family,
         method.searcher,
+        method.refiner,
         method.evaluator,
+        method.allocation,
         generations=method.generations,
-        steps=method.steps,
-        monitor=task.session.monitor,
-        mode=task.session.mode,
-        validations=method.validations,
-        train_samples=method.train_samples,
-        learning_rate_factor=method.learning_rate_factor,
         finalists=method.finalists,
         run_dir=None if stopped else str(folder),
         resume=str(folder) if stopped else None,

@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from lightning_lossmeta._validation import check_at_least
-from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.evaluators.base import Evaluator, Job
 from lightning_lossmeta.evaluators.population.stackable import stacking_obstacle
@@ -20,7 +19,7 @@ from lightning_lossmeta.evaluators.population.stacks import StackedRun, StackedR
 from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.modules import PopulationModule, StackedLosses, SupervisedModule
 from lightning_lossmeta.task import Session, Task
-from lightning_lossmeta.training.seeded_loaders import seeded_loaders
+from lightning_lossmeta.training.seeded_loaders import seeded_view, validates_by_seed
 from lightning_lossmeta.training.session import failure, guarded, run_session
 from lightning_lossmeta.training.threads import threads_for, torch_threads
 
@@ -92,12 +91,6 @@ class PopulationEvaluator(Evaluator):
         self._widths = dict(state.get("widths", {}))
         self._limits = dict(state.get("limits", {}))
 
-    def _evaluate_task(
-        self, candidates: list[Candidate], family: LossFamily, task: Task
-    ) -> list[Evaluation]:
-        found = dict(self._run([Job(candidate, task) for candidate in candidates], family))
-        return [found[place] for place in range(len(candidates))]
-
     def _run(self, jobs: Sequence[Job], family: LossFamily) -> Iterator[tuple[int, Evaluation]]:
         """StackedRuns what differs in candidate, learning rate and seed alone."""
         for places in group(jobs):
@@ -125,8 +118,10 @@ class PopulationEvaluator(Evaluator):
         started = time.perf_counter()
         try:
             module = self._module(stack, compile_mode)
-            loader = seeded_loaders(stack.by_seed) if module.seed_index else None
-            recorder = run_session(module, stack.task, loader)
+            by_seed = bool(module.seed_index)
+            module.validates_by_seed = by_seed and validates_by_seed(stack.task)
+            data = seeded_view(stack.by_seed) if by_seed else None
+            recorder = run_session(module, stack.task, data)
         except Exception as error:  # halved until the candidate at fault stands alone
             if len(stack) == 1:
                 (member,) = stack.members

@@ -92,12 +92,6 @@ class ProcessEvaluator(Evaluator):
         rest = pickle.dumps((task.session, task.seed, task.name))
         return Setting(module, data, own, rest, self._parcels.blobs())
 
-    def _evaluate_task(
-        self, candidates: list[Candidate], family: LossFamily, task: Task
-    ) -> list[Evaluation]:
-        found = dict(self._run([Job(candidate, task) for candidate in candidates], family))
-        return [found[place] for place in range(len(candidates))]
-
     def _run(self, jobs: Sequence[Job], family: LossFamily) -> Iterator[tuple[int, Evaluation]]:
         """Hand out all tasks' jobs in turn, so that no worker waits for a task's last one."""
         batch = _Batch([job.candidate for job in jobs])

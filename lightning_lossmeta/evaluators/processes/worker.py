@@ -27,7 +27,7 @@ from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.evaluators.trainer import fit_candidate
 from lightning_lossmeta.task import Task
-from lightning_lossmeta.training.session import prepared_data
+from lightning_lossmeta.training.data_view import prepared_data
 
 #: An evaluation, why a setting can't be used, or (``None``) that the worker is ready.
 Reply = Evaluation | str | None

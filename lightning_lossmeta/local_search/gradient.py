@@ -1,4 +1,4 @@
-"""Local search of each candidate's parameters before it is scored."""
+"""Gradient descent on each candidate's parameters through unrolled training steps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, Literal, cast
 
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -14,11 +14,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from lightning_lossmeta._seeds import derived_seed
 from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.evaluation import Evaluation, Status
-from lightning_lossmeta.evaluators.auto import AutoEvaluator
-from lightning_lossmeta.evaluators.base import Evaluator, Job, refined_and_scored
+from lightning_lossmeta.evaluation import Evaluation
+from lightning_lossmeta.evaluators.base import ProgressFn
 from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.families.normalised import NormalisedFamily
+from lightning_lossmeta.local_search.base import Refiner, RefinerJob
 from lightning_lossmeta.local_search.episodes import Episodes, task_rules, unrolling_obstacle
 from lightning_lossmeta.local_search.higher_backend import higher_obstacle, meta_loss_by_higher
 from lightning_lossmeta.local_search.search import LocalSearch, MetaLoss
@@ -40,8 +40,8 @@ CURVE_POINTS = 50
 _NOISE = 13
 
 
-class RefinedEvaluator(Evaluator):
-    """Improves each candidate's theta by gradient descent, then has another evaluator score it.
+class GradientRefiner(Refiner):
+    """Improves each candidate's theta by gradient descent through a few training steps.
 
     Each of ``meta_steps`` steps draws new weights w_0 for the task's network, trains them for
     ``base_steps`` steps with the candidate's loss M, and moves theta down the slope of the task
@@ -52,17 +52,13 @@ class RefinedEvaluator(Evaluator):
 
     Batches are those of training data; L is cross-entropy, or squared error for losses of
     regression. With several tasks the slopes are averaged. All candidates see the same weights and
-    batches. What is scored, and comes back, is the candidate with its new theta: for searchers that
-    take it (``refines``). It has a further curve, ``meta_loss``.
-
-    :meth:`refine` and :meth:`evaluate` refine; :meth:`run` trains with the losses as they are.
+    batches. What comes back is the candidate with its new theta, with a curve, ``meta_loss``.
 
     Needs a :class:`~lightning_lossmeta.modules.SupervisedModule` with ``SGD``, ``Adam`` or
     ``AdamW``. Networks are in training mode. Schedules of the learning rate and mixed precision are
     left out of the local search.
 
     Args:
-        evaluator: Scores the refined candidates; by default the fastest, measured.
         meta_steps: Steps on theta.
         meta_lr: Adam's step length for theta.
         base_steps: Training steps that a meta-gradient goes through.
@@ -81,11 +77,8 @@ class RefinedEvaluator(Evaluator):
     Source: Raymond et al. (2024), section 3.3 and algorithm 1; Bechtle et al. (2021).
     """
 
-    refines: ClassVar[bool] = True
-
     def __init__(
         self,
-        evaluator: Evaluator | None = None,
         meta_steps: int = 250,
         meta_lr: float = 1e-3,
         base_steps: int = 1,
@@ -95,12 +88,9 @@ class RefinedEvaluator(Evaluator):
         backend: Literal["func", "higher"] = "func",
         threads: int | None = None,
     ) -> None:
-        if isinstance(evaluator, RefinedEvaluator):
-            raise ValueError("Expected argument `evaluator` not to refine, got one that does.")
         check_at_least(1, meta_steps=meta_steps, base_steps=base_steps)
         if threads is not None:
             check_at_least(1, threads=threads)
-        self.evaluator = AutoEvaluator() if evaluator is None else evaluator
         self.meta_steps = meta_steps
         self.meta_lr = check_interval("meta_lr", meta_lr, 0, math.inf, "()")
         self.base_steps = base_steps
@@ -116,13 +106,8 @@ class RefinedEvaluator(Evaluator):
         self.backend = backend
         self.threads = threads
 
-    @property
-    def plain(self) -> Evaluator:
-        """The one that scores what was refined."""
-        return self.evaluator
-
     def unsupported(self, family: LossFamily, tasks: Sequence[Task]) -> str | None:
-        """What keeps a task or family from being refined, or from being scored."""
+        """What keeps a task or family from being refined."""
         if isinstance(family, NormalisedFamily):
             return (
                 "the scale of a normalised loss changes with theta, which a local search can't "
@@ -131,7 +116,7 @@ class RefinedEvaluator(Evaluator):
         for task in tasks:
             if reason := self._unsupported(task):
                 return f"{task.name}: {reason}"
-        return self.evaluator.unsupported(family, tasks)
+        return None
 
     def _unsupported(self, task: Task) -> str | None:
         module: Any = task.fresh_module()
@@ -141,46 +126,24 @@ class RefinedEvaluator(Evaluator):
             return higher_obstacle(task_rules(module, task, self.step_length))
         return None
 
-    def refine(
-        self, candidates: Sequence[Candidate], family: LossFamily, tasks: Sequence[Task]
-    ) -> list[Evaluation]:
-        """Search around candidates, on all tasks at once.
-
-        Raises:
-            ValueError: If there is no task, or one of them is not supported.
-        """
-        if not tasks:
-            raise ValueError("Expected argument `tasks` to hold at least one task, got none.")
-        if reason := self.unsupported(family, tasks):
-            raise ValueError(f"{type(self).__name__} can't be used here: {reason}")
-        return [_outcome(search) for search in self._searched(candidates, family, tasks)]
-
-    def evaluate(
-        self, candidates: Sequence[Candidate], family: LossFamily, tasks: Sequence[Task]
-    ) -> list[Evaluation]:
-        """Refine candidates on all tasks at once, then score them.
-
-        Args:
-            candidates: Where local searches begin.
-            family: Builds the losses.
-            tasks: What they are tried on; at least one.
-
-        Returns:
-            One evaluation a candidate, in order, of the refined candidate; of the candidate itself
-            where the local search failed or diverged.
-
-        Raises:
-            ValueError: If there is no task, or one of them is not supported.
-        """
-        found = self.refine(candidates, family, tasks)
-        places = [place for place, item in enumerate(found) if item.status is Status.OK]
-        passed = [found[place].candidate for place in places]
-        for place, item in zip(places, self.evaluator.evaluate(passed, family, tasks), strict=True):
-            found[place] = refined_and_scored(found[place], item)
-        return found
+    def _refine(
+        self, jobs: Sequence[RefinerJob], family: LossFamily, on_progress: ProgressFn
+    ) -> Iterator[tuple[int, Evaluation]]:
+        """Local searches that share their tasks go side by side."""
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for place, job in enumerate(jobs):
+            groups.setdefault(tuple(map(id, job.tasks)), []).append(place)
+        for places in groups.values():
+            candidates = [jobs[place].candidate for place in places]
+            searches = self._searched(candidates, family, jobs[places[0]].tasks, on_progress)
+            yield from zip(places, map(_outcome, searches), strict=True)
 
     def _searched(
-        self, candidates: Sequence[Candidate], family: LossFamily, tasks: Sequence[Task]
+        self,
+        candidates: Sequence[Candidate],
+        family: LossFamily,
+        tasks: Sequence[Task],
+        on_progress: ProgressFn,
     ) -> list[LocalSearch]:
         """Local searches side by side, so that an episode's weights are drawn once for all."""
         seed = derived_seed(tasks[0].seed, _NOISE)
@@ -200,7 +163,7 @@ class RefinedEvaluator(Evaluator):
                     break
                 episodes = [stream.next(number) for stream in streams]
                 step_together(searches, episodes)
-                self._tell("local search", number + 1, self.meta_steps)
+                on_progress("local search", number + 1, self.meta_steps)
             seconds = time.perf_counter() - started
         shared = (seconds - sum(s.seconds for s in searches)) / max(1, len(searches))
         for search in searches:
@@ -208,30 +171,9 @@ class RefinedEvaluator(Evaluator):
             _check_refined(search)
         return searches
 
-    def _run(self, jobs: Sequence[Job], family: LossFamily) -> Iterator[tuple[int, Evaluation]]:
-        """As they are: a job says which loss is trained with."""
-        yield from self.evaluator.run(jobs, family)
-
-    def _evaluate_task(
-        self, candidates: list[Candidate], family: LossFamily, task: Task
-    ) -> list[Evaluation]:
-        return self.evaluator.evaluate(candidates, family, [task])
-
-    def state_dict(self) -> dict[str, Any]:
-        """That of the evaluator that scores."""
-        return self.evaluator.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Hand it on."""
-        self.evaluator.load_state_dict(state)
-
-    def close(self) -> None:
-        """Close the evaluator that scores."""
-        self.evaluator.close()
-
 
 def _check_refined(search: LocalSearch) -> None:
-    """Find out in time whether what was found can be built."""
+    """Learn in time whether the refined candidate can be built."""
     if search.verdict is None:
         try:
             search.family.build(search.refined())
@@ -241,7 +183,7 @@ def _check_refined(search: LocalSearch) -> None:
 
 def _outcome(search: LocalSearch) -> Evaluation:
     """The refined candidate, not scored yet, or the verdict; with the curve of meta-losses."""
-    found = search.verdict or Evaluation(search.refined())
+    outcome = search.verdict or Evaluation(search.refined())
     stride = max(1, math.ceil(len(search.curve) / CURVE_POINTS))
     curves = {"meta_loss": search.curve[::stride]} if search.curve else {}
-    return replace(found, curves={**found.curves, **curves}, seconds=search.seconds)
+    return replace(outcome, curves={**outcome.curves, **curves}, seconds=search.seconds)

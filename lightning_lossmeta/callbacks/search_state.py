@@ -1,0 +1,199 @@
+"""What a search keeps on disk so that it can go on: a small state, and a history that grows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightning_lossmeta.artifacts import write_atomic
+from lightning_lossmeta.callbacks.base import Search
+from lightning_lossmeta.evaluation import Evaluation
+from lightning_lossmeta.searchers.base import evaluation_of, row_of
+from lightning_lossmeta.searchers.front import FrontEntry
+
+STATE_FORMAT = "lightning_lossmeta/search"
+STATE_VERSION = 2
+STATE_FILE = "state.json"
+HISTORY_FILE = "history.jsonl"
+
+_KEYS = {"seed", "settings", "evaluator", "searcher", "front", "history"}
+
+
+class HistoryLog:
+    """The generations of a search, one line of JSON each, only ever appended to.
+
+    A line has the rows that the searcher was told, and of candidates with several trainings what
+    each of these came to.
+
+    Args:
+        path: The file; made by the first :meth:`append`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._digest = hashlib.sha256()
+        self._bytes = 0
+
+    def append(
+        self, generation: int, history: Sequence[Evaluation], evaluations: Sequence[Evaluation]
+    ) -> None:
+        """Write a generation and have it on the disk.
+
+        Args:
+            generation: Its number.
+            history: As the searcher was told of it.
+            evaluations: As it was scored.
+        """
+        content = {
+            "generation": generation,
+            "rows": [row_of(item) for item in history],
+            "trainings": {
+                str(index): [
+                    [part.task, part.seed, list(part.objectives), part.status.value]
+                    for part in item.trainings
+                ]
+                for index, item in enumerate(evaluations)
+                if item.trainings
+            },
+        }
+        line = (json.dumps(content, allow_nan=False) + "\n").encode()
+        with self.path.open("ab") as file:
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+        self._count(line)
+
+    def mark(self) -> dict[str, Any]:
+        """How much of the file there is now, for the state that goes with it."""
+        return {"bytes": self._bytes, "sha256": self._digest.hexdigest()}
+
+    def restore(self, mark: dict[str, Any]) -> list[list[Any]]:
+        """Cut the file to what a state knows of, and read it.
+
+        Args:
+            mark: As :meth:`mark` gave it.
+
+        Returns:
+            The rows of each generation.
+
+        Raises:
+            ValueError: If the file is shorter than it was, or has been changed.
+        """
+        content = self.path.read_bytes() if self.path.exists() else b""
+        whole = content[: mark["bytes"]]
+        self._digest, self._bytes = hashlib.sha256(), 0
+        self._count(whole)
+        if self.mark() != mark:
+            raise ValueError(
+                f"Expected '{self.path}' to begin with the {mark['bytes']} bytes that the search "
+                "wrote; it is cut short or was changed, so that the search can't go on from it."
+            )
+        if len(content) > len(whole):
+            os.truncate(self.path, len(whole))
+        return [json.loads(line)["rows"] for line in whole.splitlines()]
+
+    def _count(self, content: bytes) -> None:
+        self._digest.update(content)
+        self._bytes += len(content)
+
+
+@dataclass(frozen=True)
+class StoredSearch:
+    """A search as its folder holds it.
+
+    Args:
+        seed: What all random numbers derive from.
+        settings: What it was asked for.
+        evaluator: State of the evaluator.
+        searcher: State of the searcher that its history does not show.
+        front: Generation and row of each of the best.
+        history: Rows of each generation.
+        log: The file that they stand in, to be appended to.
+    """
+
+    seed: int
+    settings: dict[str, Any]
+    evaluator: dict[str, Any]
+    searcher: dict[str, Any]
+    front: list[tuple[int, list[Any]]]
+    history: list[list[Any]]
+    log: HistoryLog
+
+    def entries(self, search: Search) -> list[FrontEntry]:
+        """The front, scored by the objectives of a search."""
+        return [
+            FrontEntry(generation, evaluation_of(row, search.objectives))
+            for generation, row in self.front
+        ]
+
+
+def save_state(search: Search, log: HistoryLog) -> None:
+    """Write what a resumed search needs beside its history.
+
+    Args:
+        search: Between two generations.
+        log: Has all of them.
+    """
+    content = {
+        "format": STATE_FORMAT,
+        "version": STATE_VERSION,
+        "seed": search.seed,
+        "settings": search.settings,
+        "evaluator": search.evaluator_state,
+        "searcher": search.searcher.state_dict(),
+        "front": [[entry.generation, row_of(entry.evaluation)] for entry in search.front],
+        "history": log.mark(),
+    }
+    write_atomic(search.directory / STATE_FILE, json.dumps(content, allow_nan=False) + "\n")
+
+
+def load_state(directory: Path) -> StoredSearch:
+    """Read the state and history of a run; what a crash left of a further generation is dropped.
+
+    Raises:
+        FileNotFoundError: If the folder holds no state.
+        ValueError: If a file is none of this version, or damaged; says which.
+    """
+    path = directory / STATE_FILE
+    content = _read(path)
+    log = HistoryLog(directory / HISTORY_FILE)
+    try:
+        history = log.restore(content["history"])
+        return StoredSearch(
+            int(content["seed"]),
+            dict(content["settings"]),
+            dict(content["evaluator"]),
+            dict(content["searcher"]),
+            [(int(generation), list(row)) for generation, row in content["front"]],
+            history,
+            log,
+        )
+    except (TypeError, LookupError) as error:
+        raise ValueError(f"'{path}' is damaged: {error!r}.") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"Expected a search's state at '{path}', found none: give `resume` the folder of a run "
+            "that finished at least one generation."
+        )
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"'{path}' is no JSON: {error}") from None
+    if not isinstance(content, dict) or content.get("format") != STATE_FORMAT:
+        raise ValueError(f"Expected '{path}' to be the state of a search.")
+    if content.get("version") != STATE_VERSION:
+        raise ValueError(
+            f"Expected version {STATE_VERSION} of '{path}', got {content.get('version')!r}: it was "
+            "written by another release of lightning_lossmeta, which can go on with it."
+        )
+    if missing := _KEYS - set(content):
+        raise ValueError(f"Expected '{path}' to have {sorted(missing)}, which it lacks.")
+    return content

@@ -1,0 +1,6 @@
+"""How the trainings of a generation are spent on its candidates."""
+
+from lightning_lossmeta.search.allocation.base import Allocation, Plan, Trial
+from lightning_lossmeta.search.allocation.fixed import FixedSeeds
+
+__all__ = ["Allocation", "FixedSeeds", "Plan", "Trial"]
