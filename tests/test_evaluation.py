@@ -9,8 +9,8 @@ CANDIDATE = Candidate(None, (1.0,))
 
 
 def test_nan_fitness_is_refused_with_what_to_give_instead():
-    with pytest.raises(ValueError, match="got NaN: give -inf and the status `diverged`"):
-        Evaluation(CANDIDATE, math.nan)
+    with pytest.raises(ValueError, match="got \\(nan,\\): give none, and the status `diverged`"):
+        Evaluation(CANDIDATE, (math.nan,))
 
 
 def test_without_a_score_there_is_the_worst_fitness():
@@ -19,8 +19,8 @@ def test_without_a_score_there_is_the_worst_fitness():
 
 @pytest.mark.parametrize("status", Status)
 def test_only_a_training_earns_a_fitness(status):
-    earned = status in (Status.OK, Status.CACHED)
-    assert Evaluation(CANDIDATE, 0.5, status).trained is earned
+    earned = status in (Status.OK, Status.CACHED, Status.STOPPED)
+    assert Evaluation(CANDIDATE, (0.5,), status).trained is earned
 
 
 def test_statuses_are_their_names_in_files():

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from lightning_lossmeta._seeds import derived_seed, seed_all
 from lightning_lossmeta.local_search.optimizers import UpdateRule, update_rules
 from lightning_lossmeta.local_search.unrolled import Episode
+from lightning_lossmeta.modules.plain_training import overridden_hook
 from lightning_lossmeta.modules.supervised import Batch, SupervisedModule
 from lightning_lossmeta.task import Session, Task
 from lightning_lossmeta.training.data_view import prepared_data
@@ -102,9 +103,8 @@ def unrolling_obstacle(module: object, session: Session) -> str | None:
             f"loss_fn(network(inputs), target), got {type(module).__name__}; wrap its network in "
             "one."
         )
-    for name in _HOOKS:
-        if getattr(type(module), name) is not getattr(SupervisedModule, name):
-            return f"{type(module).__name__} overrides {name}, which is not unrolled."
+    if name := overridden_hook(type(module), _HOOKS):
+        return f"{type(module).__name__} overrides {name}, which is not unrolled."
     if session.gradient_clip_val is not None:
         return "clipped gradients are not unrolled; leave `gradient_clip_val` out."
     try:

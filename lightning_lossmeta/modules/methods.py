@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 
 import pytorch_lightning as pl
 
+from lightning_lossmeta.modules.plain_training import overridden_hook
 from lightning_lossmeta.modules.supervised import SupervisedModule
 
 
@@ -46,13 +47,11 @@ def check_supervised(module: pl.LightningModule, method: TrainingMethod) -> Supe
     kind, name = type(module), type(method).__name__
     if not isinstance(module, SupervisedModule):
         raise TypeError(f"Expected {name} to be given a SupervisedModule, got {kind.__name__}.")
-    for base in kind.__mro__[: kind.__mro__.index(SupervisedModule)]:
-        for hook, value in vars(base).items():
-            if callable(value) and hasattr(SupervisedModule, hook) and not hook.startswith("__"):
-                raise TypeError(
-                    f"Expected {name} to be given a module that trains as SupervisedModule does, "
-                    f"got {kind.__name__}, whose own `{hook}` would be lost."
-                )
+    if hook := overridden_hook(kind):
+        raise TypeError(
+            f"Expected {name} to be given a module that trains as SupervisedModule does, got "
+            f"{kind.__name__}, whose own `{hook}` would be lost."
+        )
     return module
 
 

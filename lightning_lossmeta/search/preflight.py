@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from lightning_lossmeta.losses import LossFunction, RegressionLoss
 from lightning_lossmeta.modules import SupervisedModule
+from lightning_lossmeta.modules.plain_training import overridden_hook
 from lightning_lossmeta.task import Task
 from lightning_lossmeta.training.data_view import prepared_data
 
@@ -89,8 +90,8 @@ def check_loss(loss: nn.Module, task: Task, name: str) -> None:
 def _check_kind(loss: nn.Module, task: Task, name: str) -> None:
     module, pair = task.fresh_module(), _first_pair(task)
     inner = getattr(loss, "loss", loss)
-    own_step = type(module).training_step is SupervisedModule.training_step
-    if pair is None or not own_step or not isinstance(inner, LossFunction):
+    plain_step = overridden_hook(type(module), {"training_step"}) is None
+    if pair is None or not plain_step or not isinstance(inner, LossFunction):
         return
     outputs = _outputs(module, pair[0])
     if outputs is None:

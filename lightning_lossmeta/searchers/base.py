@@ -140,7 +140,7 @@ class Searcher(ABC):
             RuntimeError: If the search was not started, or told something since.
             ValueError: If rows are none, or the candidates that this searcher asks are not theirs.
         """
-        if self.generation:
+        if self.generation or not self._started:
             raise RuntimeError("Expected `start(space, seed)` right before `replay()`.")
         for number, rows in enumerate(generations):
             try:

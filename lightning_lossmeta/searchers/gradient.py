@@ -19,7 +19,7 @@ from lightning_lossmeta.searchers.base import Searcher
 Theta = tuple[float, ...]
 
 
-_UNMOVED = "no theta was moved: no refiner moves them, or every slope is zero"
+_UNMOVED = "no theta was moved: the search has no refiner, or every slope is zero"
 
 
 class GradientSearcher(Searcher):

@@ -1,6 +1,7 @@
 import time
 
 import pytest
+from engines import TaskByTask, refine
 from searches import make_search
 
 from lightning_lossmeta.benchmarks.rejection import passes
@@ -9,38 +10,29 @@ from lightning_lossmeta.benchmarks.search_time import Stopwatch, measure
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.cli.search_methods import make_search_method, read_search_method
 from lightning_lossmeta.evaluation import Evaluation, Status
-from lightning_lossmeta.evaluators.base import Evaluator
 from lightning_lossmeta.families import ExpressionFamily
+from lightning_lossmeta.local_search import Refiner
 
 
-class Slow(Evaluator):
+class Slow(TaskByTask):
     def _evaluate_task(self, candidates, family, task):
         time.sleep(0.02)
-        return [Evaluation(candidate, 1.0) for candidate in candidates]
+        return [Evaluation.scored(candidate, 1.0) for candidate in candidates]
 
 
-class Refining(Slow):
-    refines = True
-
-    def __init__(self):
-        self.inner = Slow()
-
-    @property
-    def plain(self):
-        return self.inner
-
-    def refine(self, candidates, family, tasks):
+class Refining(Refiner):
+    def _refine(self, jobs, family, on_progress):
         time.sleep(0.05)
-        return [Evaluation(candidate) for candidate in candidates]
+        yield from ((place, Evaluation(job.candidate)) for place, job in enumerate(jobs))
 
 
 def test_tells_local_searches_from_sessions(tmp_path):
     search = make_search(tmp_path)
-    watch, evaluator = Stopwatch(), Refining()
-    watch.watch(evaluator)
+    watch, evaluator, refiner = Stopwatch(), Slow(), Refining()
+    watch.watch(evaluator, refiner)
     candidates = search.searcher.ask()
-    evaluator.refine(candidates, search.family, search.tasks)
-    evaluator.plain.evaluate(candidates[:3], search.family, search.tasks)
+    refine(refiner, candidates, search.family, search.tasks)
+    evaluator.evaluate(candidates[:3], search.family, search.tasks)
     assert (watch.refined, watch.trained) == (4, 3)
     assert 0.05 <= watch.refining < 1
     assert 0.02 <= watch.training < watch.refining
@@ -49,18 +41,18 @@ def test_tells_local_searches_from_sessions(tmp_path):
 def test_without_a_local_search_there_is_none(tmp_path):
     search = make_search(tmp_path)
     watch, evaluator = Stopwatch(), Slow()
-    watch.watch(evaluator)
-    evaluator.refine(search.searcher.ask(), search.family, search.tasks)
-    assert watch.refined == 0
+    watch.watch(evaluator, None)
+    evaluator.evaluate(search.searcher.ask(), search.family, search.tasks)
+    assert (watch.refined, watch.trained) == (0, 4)
 
 
 def test_counts_filters_and_other_ends(tmp_path):
     candidate = Candidate(None, (0.0,))
     rows = [
         Evaluation(candidate, status=Status.REJECTED, filter="RejectionFilter"),
-        Evaluation(candidate, 0.5, Status.CACHED, filter="SymbolicArchive"),
+        Evaluation(candidate, (0.5,), Status.CACHED, filter="SymbolicArchive"),
         Evaluation(candidate, status=Status.DIVERGED),
-        Evaluation(candidate, 0.5),
+        Evaluation.scored(candidate, 0.5),
     ]
     watch = Stopwatch()
     search = make_search(tmp_path)

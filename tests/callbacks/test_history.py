@@ -2,9 +2,17 @@ import csv
 import math
 
 from searches import make_search, run_generation, run_search
+from strangers import BlobsData, StrangersNet
 
 from lightning_lossmeta.callbacks import SearchHistory
-from lightning_lossmeta.callbacks.history import COLUMNS
+from lightning_lossmeta.candidate import Candidate
+from lightning_lossmeta.evaluation import Evaluation, Status, Training
+from lightning_lossmeta.task import Objective, Session, Task
+
+COLUMNS = (
+    *("generation", "index", "status", "filter", "fitness", "val_acc"),
+    *("trainings", "seconds", "structure", "theta", "message"),
+)
 
 
 def _rows(folder):
@@ -66,3 +74,22 @@ def test_a_new_search_has_its_header_before_any_generation(tmp_path):
     assert (tmp_path / "history.csv").read_text() == ",".join(COLUMNS) + "\n"
     run_generation(search, [history])
     assert len(_rows(tmp_path)) == 4
+
+
+def test_a_column_an_objective_in_the_sign_of_its_metric(tmp_path):
+    objectives = (Objective("val_acc"), Objective("val_error", "min", 2.0))
+    session = Session(steps=5, objectives=objectives)
+    search = make_search(tmp_path, tasks=[Task(StrangersNet(), BlobsData(), session)])
+    theta = tuple(float(number) for number in range(700))
+    parts = tuple(Training("task", seed, (0.5, -0.25), Status.OK) for seed in range(3))
+    scored = Evaluation(
+        Candidate(None, theta), (0.5, -0.25), Status.OK, (1.0, 2.0), trainings=parts
+    )
+    history = SearchHistory()
+    history.on_search_start(search)
+    history.on_generation_end(search, 0, [scored, Evaluation(Candidate(None, (1.0,)))])
+    row, empty = _rows(tmp_path)
+    assert (row["val_acc"], row["val_error"], row["fitness"]) == ("0.5", "0.25", "0.0")
+    assert row["trainings"] == "3"
+    assert row["theta"].startswith("700 numbers, sha256 ")
+    assert (empty["val_acc"], empty["val_error"], empty["theta"]) == ("", "", "1.0")

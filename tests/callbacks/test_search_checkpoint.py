@@ -7,7 +7,8 @@ from searches import make_search, run_generation, run_search
 
 from lightning_lossmeta.artifacts import Artifact
 from lightning_lossmeta.callbacks import SearchCheckpoint
-from lightning_lossmeta.callbacks.checkpoint import best_artifact, load_state
+from lightning_lossmeta.callbacks.provenance import learned_artifact
+from lightning_lossmeta.callbacks.search_state import load_state
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.families import NormalisedFamily, TaylorFamily
 
@@ -18,12 +19,13 @@ def test_best_loss_and_state_are_those_of_the_search(tmp_path):
     artifact = Artifact.load(tmp_path / "best.json")
     assert artifact.candidate == search.best.candidate
     assert artifact.family == search.family
-    state = load_state(tmp_path)
-    assert state["best"]["fitness"] == search.best.fitness == 0.63
-    assert tuple(state["best"]["theta"]) == search.best.candidate.theta
-    assert state["best"]["generation"] == 1
+    stored = load_state(tmp_path)
+    (entry,) = stored.entries(search)
+    assert entry.evaluation.fitness == search.best.fitness == 0.63
+    assert entry.evaluation.candidate == search.best.candidate
+    assert entry.generation == 1
     resumed = make_search(tmp_path).searcher
-    resumed.load_state_dict(state["searcher"])
+    resumed.replay(stored.history)
     assert resumed.ask() == search.searcher.ask()
 
 
@@ -62,16 +64,18 @@ def test_best_loss_is_written_only_when_it_is_new(tmp_path):
     search.searcher.tell(rejected)
     checkpoint.on_generation_end(search, 1, rejected)
     assert not (tmp_path / "best.json").exists()
-    assert load_state(tmp_path)["best"]["generation"] == 0
+    assert load_state(tmp_path).front[0][0] == 0
 
 
 def test_without_a_best_there_is_no_artefact(tmp_path):
     search = make_search(tmp_path)
     rejected = [Evaluation(c, status=Status.REJECTED) for c in search.searcher.ask()]
     search.searcher.tell(rejected)
-    SearchCheckpoint().on_generation_end(search, 0, rejected)
-    assert load_state(tmp_path)["best"] is None
-    assert os.listdir(tmp_path) == ["state.json"]
+    checkpoint = SearchCheckpoint()
+    checkpoint.on_search_start(search)
+    checkpoint.on_generation_end(search, 0, rejected)
+    assert load_state(tmp_path).front == []
+    assert sorted(os.listdir(tmp_path)) == ["history.jsonl", "state.json"]
 
 
 def test_a_full_disk_leaves_the_last_state(tmp_path, monkeypatch):
@@ -87,6 +91,7 @@ def test_a_full_disk_leaves_the_last_state(tmp_path, monkeypatch):
         patched.setattr(os, "fsync", full)
         with pytest.raises(OSError, match="No space left"):
             run_generation(search, [checkpoint])
+    load_state(tmp_path)  # cuts off what the crash left of a generation
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
@@ -100,9 +105,9 @@ def test_a_full_disk_leaves_the_last_state(tmp_path, monkeypatch):
         ('{"format": "lightning_lossmeta/loss"}', "to be the state of a search"),
         (
             '{"format": "lightning_lossmeta/search", "version": 9}',
-            "Expected version 1 of .*, got 9",
+            "Expected version 2 of .*, got 9",
         ),
-        ('{"format": "lightning_lossmeta/search", "version": 1}', r"to have \['best', "),
+        ('{"format": "lightning_lossmeta/search", "version": 2}', r"to have \['evaluator', "),
     ],
 )
 def test_what_is_no_state_is_refused(tmp_path, content, message):
@@ -121,4 +126,31 @@ def test_state_is_strict_json(tmp_path):
     run_search(search, [SearchCheckpoint()], 1)
     text = (tmp_path / "state.json").read_text()
     json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
-    assert best_artifact(search, search.best).candidate == search.best.candidate
+    assert learned_artifact(search, search.best).candidate == search.best.candidate
+
+
+def test_state_stays_small_and_history_only_grows(tmp_path):
+    search = make_search(tmp_path)
+    checkpoint = SearchCheckpoint()
+    checkpoint.on_search_start(search)
+    sizes, contents = [], []
+    for _ in range(3):
+        run_generation(search, [checkpoint])
+        sizes.append((tmp_path / "state.json").stat().st_size)
+        contents.append((tmp_path / "history.jsonl").read_bytes())
+    assert max(sizes) - min(sizes) < 100
+    assert contents[2].startswith(contents[1])
+    assert contents[1].startswith(contents[0])
+    assert len(contents[2].splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda text: text[:-10], lambda text: text.replace(b"ok", b"no", 1), lambda text: b""],
+)
+def test_a_damaged_history_is_refused(tmp_path, damage):
+    run_search(make_search(tmp_path), [SearchCheckpoint()], 2)
+    path = tmp_path / "history.jsonl"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ValueError, match=r"history\.jsonl' to begin with the \d+ bytes"):
+        load_state(tmp_path)

@@ -11,6 +11,7 @@ import yaml
 
 from lightning_lossmeta.__main__ import main
 from lightning_lossmeta.artifacts import Artifact
+from lightning_lossmeta.callbacks.search_state import load_state
 from lightning_lossmeta.cli.search_methods import make_search_method, read_search_method
 
 TAYLOR = {
@@ -22,7 +23,7 @@ TAYLOR = {
     },
     "evaluator": {"class_path": "lightning_lossmeta.PopulationEvaluator"},
     "generations": 2,
-    "steps": 20,
+    "session": {"steps": 20},
 }
 BASE = {
     "seed": 1,
@@ -153,7 +154,7 @@ def test_a_method_with_other_settings_is_not_taken_for_the_old_one(written, tmp_
 
 
 def test_a_killed_comparison_goes_on_with_its_search(written, tmp_path):
-    slow = {"A": {"file": "taylor.yaml", "generations": 6, "steps": 60}}
+    slow = {"A": {"file": "taylor.yaml", "generations": 6, "session.steps": 60}}
     command = [sys.executable, "-m", "lightning_lossmeta", *written(tasks={}, methods=slow)]
     folder = tmp_path / "run/searches/task/A-1"
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ})
@@ -163,7 +164,7 @@ def test_a_killed_comparison_goes_on_with_its_search(written, tmp_path):
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    told = len(json.loads((folder / "state.json").read_text())["searcher"]["told"])
+    told = len(load_state(folder).history)
     assert 1 <= told < 6
     assert main(command[3:]) == 0
     resumed = _told(folder)
@@ -173,7 +174,7 @@ def test_a_killed_comparison_goes_on_with_its_search(written, tmp_path):
 
 
 def _told(folder):
-    return json.loads((folder / "state.json").read_text())["searcher"]["told"]
+    return load_state(folder).history
 
 
 @pytest.mark.parametrize(
@@ -206,7 +207,7 @@ def test_the_methods_that_come_with_the_project():
                 read_search_method({"file": str(path), "family.init_args.problem": task})
             )
             assert method.family.settings()["problem"] == task
-            assert method.steps == 500
+            assert method.session.steps == 500
 
 
 def test_a_comparison_killed_before_a_first_generation_begins_anew(written, tmp_path):

@@ -6,14 +6,14 @@ import pickle
 
 import pytest
 from searches import evaluate, make_search, run_search
-from strangers import BlobsData
+from strangers import BlobsData, StrangersNet
 from walking import concrete_subclasses, constructor_arguments
 
 from lightning_lossmeta._fingerprint import arguments
 from lightning_lossmeta.callbacks import InvariantCheck, MetaCallback, SearchHistory
 from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.families import LossFamily, TaylorFamily
-from lightning_lossmeta.task import Session
+from lightning_lossmeta.task import Task
 
 #: How callbacks are made that need arguments.
 MADE = {
@@ -64,7 +64,7 @@ def test_screens_or_lets_pass(callback, method, tmp_path):
 
 def test_gives_a_family_and_a_session(callback):
     assert isinstance(callback.wrap_family(TaylorFamily(start="mse"), 3), LossFamily)
-    assert isinstance(callback.configure_session(Session(), BlobsData()), Session)
+    assert isinstance(callback.configure_task(Task(StrangersNet(), BlobsData())), Task)
 
 
 def test_evaluations_are_not_changed(callback, tmp_path):

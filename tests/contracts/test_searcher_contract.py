@@ -7,6 +7,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from searches import restore_searcher, stored_searcher
 from walking import concrete_subclasses, constructor_arguments
 
 from lightning_lossmeta._fingerprint import arguments
@@ -38,7 +39,7 @@ def _score(candidate, number):
     """Some fitness, and now and then none."""
     if number % 5 == 4:
         return Evaluation(candidate, status=Status.DIVERGED)
-    return Evaluation(candidate, -sum((value - 0.3) ** 2 for value in candidate.theta))
+    return Evaluation.scored(candidate, -sum((value - 0.3) ** 2 for value in candidate.theta))
 
 
 def _run(searcher, generations):
@@ -85,15 +86,15 @@ def test_asking_twice_is_asking_once(make):
 def test_goes_on_from_json_bit_for_bit(make):
     whole, cut = _run(make(), 6), _run(make(), 3)
     resumed = make()
-    resumed.load_state_dict(json.loads(json.dumps(cut.state_dict(), allow_nan=False)))
+    restore_searcher(resumed, stored_searcher(cut))
     assert _run(resumed, 3).ask() == whole.ask()
-    assert resumed.state_dict() == whole.state_dict()
+    assert stored_searcher(resumed) == stored_searcher(whole)
 
 
 def test_another_search_is_refused(make):
-    state = _run(make(), 2).state_dict()
-    with pytest.raises(ValueError, match="stored generation"):
-        make(seed=1).load_state_dict(state)
+    state = stored_searcher(_run(make(), 2))
+    with pytest.raises(ValueError, match="Expected the stored"):
+        restore_searcher(make(seed=1), state)
 
 
 def test_a_generation_without_any_fitness_is_survived(make):

@@ -3,12 +3,12 @@ import logging
 import time
 
 import pytest
+from engines import TaskByTask
 from inner_fits import CANDIDATES, FAMILY, MSE, make_task
 
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.evaluators import (
     AutoEvaluator,
-    Evaluator,
     PopulationEvaluator,
     ProcessEvaluator,
     TrainerEvaluator,
@@ -24,7 +24,7 @@ class _Clock:
         monkeypatch.setattr(auto_file.time, "perf_counter", lambda: self.now)
 
 
-class _Timed(Evaluator):
+class _Timed(TaskByTask):
     """Takes so many seconds for a fit, a step and a validation."""
 
     def __init__(self, clock, fit=0.0, step=0.0, validation=0.0, noise=(), status=Status.OK):
@@ -56,7 +56,8 @@ class _Timed(Evaluator):
         self.clock.now += fit + step * session.steps + validation * session.validations
         self.clock.now += self.noise.pop(0) if self.noise else 0.0
         status = self.status if task.name != "hard" else Status.FAILED
-        return [Evaluation(candidate, 1.0, status) for candidate in candidates]
+        scores = (1.0,) if status is Status.OK else ()
+        return [Evaluation(candidate, scores, status) for candidate in candidates]
 
 
 @pytest.fixture

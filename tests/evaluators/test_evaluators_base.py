@@ -1,14 +1,14 @@
 import math
 
 import pytest
+from engines import TaskByTask
 from inner_fits import CANDIDATES, FAMILY, make_task
 
 from lightning_lossmeta.evaluation import Evaluation, Status
-from lightning_lossmeta.evaluators import Evaluator
 from lightning_lossmeta.task import Task
 
 
-class _ByTask(Evaluator):
+class _ByTask(TaskByTask):
     """Gives what it was told for each task."""
 
     def __init__(self, **outcomes):
@@ -19,12 +19,12 @@ class _ByTask(Evaluator):
         return [
             Evaluation(
                 candidate,
-                fitness + index if status is Status.OK else -math.inf,
+                (fitness + index,) if status is Status.OK else (),
                 status,
-                {"score": fitness},
-                {"score": ((1, fitness),)},
-                2.0,
-                "" if status is Status.OK else "reason",
+                metrics={"score": fitness},
+                curves={"score": ((1, fitness),)},
+                seconds=2.0,
+                message="" if status is Status.OK else "reason",
             )
             for index, candidate in enumerate(candidates)
         ]
@@ -58,6 +58,11 @@ def test_what_fails_on_one_task_has_no_fitness(status):
 def test_one_task_is_left_as_it_is():
     (found,) = _ByTask(a=(1.0, Status.OK)).evaluate(CANDIDATES[:1], FAMILY, _tasks("a"))
     assert found.metrics == {"score": 1.0}
+
+
+def test_tasks_of_one_name_are_refused():
+    with pytest.raises(ValueError, match=r"of different names, got \['a', 'a'\]"):
+        _ByTask(a=(1.0, Status.OK)).evaluate(CANDIDATES, FAMILY, _tasks("a", "a"))
 
 
 def test_without_state_by_default():

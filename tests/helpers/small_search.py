@@ -1,6 +1,7 @@
 """A search of a second, and what it wrote."""
 
 import csv
+from dataclasses import fields
 
 from lightning_lossmeta import (
     MLP,
@@ -11,6 +12,7 @@ from lightning_lossmeta import (
     SupervisedModule,
     TaylorFamily,
 )
+from lightning_lossmeta.task import Session
 
 
 def small_search(directory, callbacks=(), module=None, data=None, **changes):
@@ -22,12 +24,14 @@ def small_search(directory, callbacks=(), module=None, data=None, **changes):
         "searcher": CMAESSearcher(population=4),
         "evaluator": PopulationEvaluator(),
         "generations": 3,
-        "steps": 15,
-        "validations": 1,
         "seed": 7,
         "run_dir": str(directory),
     }
-    settings |= changes
+    session = {"steps": 15, "validations": 1}
+    for field in fields(Session):
+        if field.name in changes:
+            session[field.name] = changes.pop(field.name)
+    settings |= {"session": Session(**session)} | changes
     if settings.get("resume"):
         settings["run_dir"] = None
     module = SupervisedModule(MLP(64, [8], 10)) if module is None else module

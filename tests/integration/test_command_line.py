@@ -13,11 +13,12 @@ import yaml
 from interrupts import hears_ctrl_c
 
 from lightning_lossmeta.__main__ import main
+from lightning_lossmeta.callbacks.search_state import load_state
 
 ROOT = Path(__file__).parents[2]
 QUICKSTART = str(ROOT / "configs" / "search" / "quickstart.yaml")
 DIGITS = str(ROOT / "configs" / "fit" / "digits.yaml")
-TINY = ["--generations", "2", "--steps", "12", "--searcher.init_args.population", "4"]
+TINY = ["--generations", "2", "--session.steps", "12", "--searcher.init_args.population", "4"]
 STACKED = ["--evaluator", "lightning_lossmeta.PopulationEvaluator"]
 STRANGER = {
     "trainer": {"accelerator": "cpu"},
@@ -28,7 +29,7 @@ STRANGER = {
     "searcher": {"class_path": "CMAESSearcher", "init_args": {"population": 4}},
     "evaluator": "TrainerEvaluator",
     "generations": 6,
-    "steps": 20,
+    "session": {"steps": 20},
 }
 
 
@@ -125,7 +126,7 @@ def test_a_strangers_module_and_data(tmp_path):
         (["--searcher.init_args.populaton", "3"], "Did you mean 'population'?"),
         (["--searcher.init_args.population", "1"], "`population` to be an integer of at least 2"),
         (["--generations", "0"], "`generations` to be an integer of at least 1, got 0"),
-        (["--steps", "-1"], "`steps` to be an integer of at least 1, got -1"),
+        (["--session.steps", "-1"], "`steps` to be an integer of at least 1, got -1"),
         (["--model.init_args.outputs", "2"], "targets from 0 to 2"),
         (["--resume", "nowhere"], "nowhere/state.json"),
         (["--monitor", "val_f1"], "val_f1"),
@@ -213,6 +214,6 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, kind):
     assert process.returncode == 130, printed
     assert "lossmeta search --resume run" in printed
     assert "Traceback" not in printed
-    done = json.loads((tmp_path / "run" / "state.json").read_text())["searcher"]["told"]
+    done = load_state(tmp_path / "run").history
     resumed = ["search", "--resume", str(tmp_path / "run"), "--generations", str(len(done) + 1)]
     assert main(resumed) == 0

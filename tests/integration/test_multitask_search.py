@@ -59,8 +59,7 @@ CONFIG = {
     "searcher": {"class_path": "CMAESSearcher", "init_args": {"population": 3}},
     "evaluator": "PopulationEvaluator",
     "generations": 2,
-    "steps": 12,
-    "validations": 1,
+    "session": {"steps": 12, "validations": 1},
     "comparison": {"seeds": 2, "tuning_seeds": 1, "learning_rate_factors": [0.1, 1.0]},
 }
 LOSSES = ["learned", "cross-entropy", "MSE"]

@@ -25,7 +25,7 @@ def _csv(path):
 def run(tmp_path_factory):
     """The search of the configuration on a tiny budget."""
     folder = tmp_path_factory.mktemp("regression") / "run"
-    small = ["--generations", "2", "--steps", "12", "--searcher.init_args.population", "5"]
+    small = ["--generations", "2", "--session.steps", "12", "--searcher.init_args.population", "5"]
     small += ["--evaluator", "lightning_lossmeta.PopulationEvaluator", "--finalists.count", "2"]
     small += ["--comparison.seeds", "2", "--comparison.tuning_seeds", "1"]
     small += ["--comparison.learning_rate_factors", "[0.3, 1.0]", "--finalists.seeds", "1"]

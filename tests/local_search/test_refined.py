@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 import torch
+from engines import RefineThenScore, TaskByTask, refine
 from inner_fits import EXPLOSIVE, FAMILY, MSE, UNBUILDABLE, make_task
 from torch import nn
 from torch.optim import SGD, Adam
@@ -12,12 +13,11 @@ from torch.optim import SGD, Adam
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.data import DigitsDataModule
 from lightning_lossmeta.evaluation import Evaluation, Status
-from lightning_lossmeta.evaluators import Evaluator, TrainerEvaluator
-from lightning_lossmeta.evaluators.base import Job
+from lightning_lossmeta.evaluators import TrainerEvaluator
 from lightning_lossmeta.families import ExpressionFamily, NormalisedFamily, TaylorFamily
-from lightning_lossmeta.local_search import refined as refined_module
+from lightning_lossmeta.local_search import GradientRefiner, RefinerJob
+from lightning_lossmeta.local_search import gradient as refined_module
 from lightning_lossmeta.local_search.episodes import Episodes
-from lightning_lossmeta.local_search.refined import RefinedEvaluator
 from lightning_lossmeta.local_search.unrolled import meta_loss
 from lightning_lossmeta.losses import CrossEntropy
 from lightning_lossmeta.models import MLP
@@ -30,31 +30,19 @@ SQUARE = Candidate("square(sub(f, y))", (1.0, 1.0, 1.0))
 ONE_STEP = partial(SGD, lr=0.1)
 
 
-class _Scorer(Evaluator):
+class _Scorer(TaskByTask):
     """Trains nothing; the fitness is the sum of theta."""
 
-    def __init__(self):
-        self.closed, self.state = 0, {"a": 1}
-
     def _evaluate_task(self, candidates, family, task):
-        return [Evaluation(c, sum(c.theta), seconds=1.0) for c in candidates]
+        return [Evaluation(c, (sum(c.theta),), Status.OK, seconds=1.0) for c in candidates]
 
-    def unsupported(self, family, tasks):
-        return "the inner reason" if tasks[0].name == "refused" else None
 
-    def state_dict(self):
-        return self.state
-
-    def load_state_dict(self, state):
-        self.state = state
-
-    def close(self):
-        self.closed += 1
+def _refiner(**changes):
+    return GradientRefiner(**({"meta_steps": 3, "meta_lr": 0.01} | changes))
 
 
 def _refined(evaluator=None, **changes):
-    settings = {"meta_steps": 3, "meta_lr": 0.01}
-    return RefinedEvaluator(_Scorer() if evaluator is None else evaluator, **(settings | changes))
+    return RefineThenScore(_refiner(**changes), evaluator or _Scorer())
 
 
 def _outcomes(found):
@@ -62,13 +50,15 @@ def _outcomes(found):
 
 
 def test_says_how_far_it_is_while_it_is_listened_to():
-    heard, evaluator = [], _refined()
-    with evaluator.heard_by(lambda *what: heard.append(what)):
-        evaluator.evaluate([SQUARE, SQUARE], TREES, [make_task()])
-    steps = [("local search", done, 3) for done in (1, 2, 3)]
-    assert heard == [*steps, ("training", 1, 2), ("training", 2, 2)]
-    evaluator.evaluate([SQUARE], TREES, [make_task()])
-    assert len(heard) == 5
+    heard = []
+    refine(
+        _refiner(),
+        [SQUARE, SQUARE],
+        TREES,
+        [make_task()],
+        on_progress=lambda *what: heard.append(what),
+    )
+    assert heard == [("local search", done, 3) for done in (1, 2, 3)]
 
 
 def test_what_comes_back_is_what_was_scored():
@@ -170,9 +160,13 @@ def test_several_tasks_are_learned_at_once():
     assert both.fitness == pytest.approx(sum(both.candidate.theta))
 
 
-def test_run_trains_with_losses_as_they_are():
-    found = dict(_refined().run([Job(SQUARE, make_task()), Job(SQUARE, make_task())], TREES))
-    assert [found[place].candidate for place in (0, 1)] == [SQUARE, SQUARE]
+def test_searches_on_different_tasks_do_not_mix():
+    one, other = make_task(seed=1), make_task(seed=2)
+    jobs = [RefinerJob(SQUARE, (one,)), RefinerJob(SQUARE, (other,)), RefinerJob(SQUARE, (one,))]
+    together = dict(_refiner().refine(jobs, TREES))
+    alone = [refine(_refiner(), [SQUARE], TREES, [task])[0] for task in (one, other, one)]
+    assert [together[place].candidate for place in range(3)] == [c.candidate for c in alone]
+    assert together[0].candidate != together[1].candidate
 
 
 def test_long_curves_are_thinned(monkeypatch):
@@ -236,23 +230,13 @@ def test_genetic_programming_takes_refined_weights_and_cma_es_does_not():
     searcher = GeneticProgrammingSearcher(population=4)
     searcher.start(TREES.space, 0)
     found = _refined(meta_steps=1).evaluate(searcher.ask(), TREES, [make_task()])
-    assert RefinedEvaluator.refines
-    assert searcher.refines
+    assert searcher.accepts_refined
     searcher.tell(found)
     assert [item.candidate for item in searcher.history[0]] == [item.candidate for item in found]
     cma = CMAESSearcher(population=4)
     cma.start(FAMILY.space, 0)
     with pytest.raises(ValueError, match="Expected evaluation 0 to be of"):
         cma.tell(_refined(meta_steps=1).evaluate(cma.ask(), FAMILY, [make_task()]))
-
-
-def test_state_and_closing_are_those_of_the_evaluator_within():
-    inner = _Scorer()
-    evaluator = _refined(inner)
-    assert evaluator.state_dict() == {"a": 1}
-    evaluator.load_state_dict({"b": 2})
-    evaluator.close()
-    assert (inner.state, inner.closed) == ({"b": 2}, 1)
 
 
 def test_can_be_pickled():
@@ -277,11 +261,10 @@ def test_can_be_pickled():
             "task: higher 0.2.1 differentiates SGD alone rightly",
         ),
         (make_task(gradient_clip_val=1.0), FAMILY, {}, "task: clipped gradients are not unrolled"),
-        (replace(make_task(), name="refused"), FAMILY, {}, "the inner reason"),
     ],
 )
 def test_refusals(task, family, changes, message):
-    with pytest.raises(ValueError, match=f"RefinedEvaluator can't be used here: {message}"):
+    with pytest.raises(ValueError, match=f"GradientRefiner can't be used here: {message}"):
         _refined(**changes).evaluate([MSE], family, [task])
 
 
@@ -302,9 +285,8 @@ def test_adam_as_the_base_optimiser():
         ({"step_length": -1.0}, "`step_length` to be a number in"),
         ({"noise": -0.1}, "`noise` to be a number in"),
         ({"backend": "jax"}, r"`backend` to be one of \['func', 'higher'\], got 'jax'"),
-        ({"evaluator": RefinedEvaluator(_Scorer())}, "`evaluator` not to refine"),
     ],
 )
 def test_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
-        RefinedEvaluator(**arguments)
+        GradientRefiner(**arguments)

@@ -5,15 +5,15 @@ from functools import partial
 
 import pytest
 import torch
+from engines import RefineThenScore, TaskByTask
 from torch.optim import SGD
 from unrolled_toys import make_episode, theta_of
 
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.data import DiabetesDataModule, DigitsDataModule
 from lightning_lossmeta.evaluation import Evaluation, Status
-from lightning_lossmeta.evaluators import Evaluator
 from lightning_lossmeta.families import NetworkFamily, TaylorFamily
-from lightning_lossmeta.local_search import RefinedEvaluator
+from lightning_lossmeta.local_search import GradientRefiner
 from lightning_lossmeta.local_search.episodes import Episodes
 from lightning_lossmeta.local_search.unrolled import meta_gradient, meta_loss
 from lightning_lossmeta.losses import CrossEntropy, RegressionSquaredError
@@ -29,11 +29,11 @@ FAMILIES = [
 ]
 
 
-class _Unscored(Evaluator):
+class _Unscored(TaskByTask):
     """Trains nothing."""
 
     def _evaluate_task(self, candidates, family, task):
-        return [Evaluation(candidate, 0.0) for candidate in candidates]
+        return [Evaluation.scored(candidate, 0.0) for candidate in candidates]
 
 
 @pytest.mark.parametrize("optimizer", ["plain", "nesterov", "adam"])
@@ -82,7 +82,8 @@ def _mean_meta_loss(candidate, task, family, task_loss, count=20):
 )
 def test_stretch_by_stretch_the_meta_loss_falls(kind, task_loss, share):
     task, family = _task(kind), NetworkFamily([20, 20], kind)
-    evaluator = RefinedEvaluator(_Unscored(), meta_steps=40, meta_lr=0.01, noise=0.0)
+    refiner = GradientRefiner(meta_steps=40, meta_lr=0.01, noise=0.0)
+    evaluator = RefineThenScore(refiner, _Unscored())
     searcher = GradientSearcher()
     searcher.start(family.space, 0)
     start = searcher.ask()[0]

@@ -2,6 +2,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from engines import TaskByTask
 from searches import make_search
 from strangers import BlobsData, StrangersNet
 
@@ -15,32 +16,39 @@ from lightning_lossmeta import (
 from lightning_lossmeta.callbacks import MetaCallback, RejectionFilter
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
-from lightning_lossmeta.evaluators.base import Evaluator
 from lightning_lossmeta.families import ExpressionFamily, LossFamily
-from lightning_lossmeta.search.generation import score_generation
+from lightning_lossmeta.local_search import Refiner
+from lightning_lossmeta.search import FixedSeeds
+from lightning_lossmeta.search.generation import Engines, score_generation
+from lightning_lossmeta.task import Objective, Session
 
 
-class Refining(Evaluator):
-    """Adds one to the last coefficient; scores a candidate by it."""
+class Adding(Refiner):
+    """Adds one to the last coefficient; the first candidate diverges."""
 
-    refines = True
+    def _refine(self, jobs, family, on_progress):
+        for place, job in reversed(list(enumerate(jobs))):
+            theta = job.candidate.theta
+            moved = replace(job.candidate, theta=(*theta[:-1], theta[-1] + 1))
+            curves = {"meta_loss": ((0, 1.0),)}
+            if place == 0:
+                yield place, Evaluation(job.candidate, status=Status.DIVERGED, seconds=2.0)
+            else:
+                yield place, Evaluation(moved, curves=curves, seconds=2.0)
+
+
+class Scoring(TaskByTask):
+    """Scores a candidate by its last coefficient."""
 
     def __init__(self):
         self.asked = []
 
-    def refine(self, candidates, family, tasks):
-        made = []
-        for number, candidate in enumerate(candidates):
-            moved = replace(candidate, theta=(*candidate.theta[:-1], candidate.theta[-1] + 1))
-            made.append(Evaluation(moved, curves={"meta_loss": ((0, 1.0),)}, seconds=2.0))
-            if number == 0:
-                made[0] = Evaluation(candidate, status=Status.DIVERGED, seconds=2.0)
-        return made
-
     def _evaluate_task(self, candidates, family, task):
         self.asked += candidates
         curves = {"train_loss": ((1, 0.5),)}
-        return [Evaluation(c, c.theta[-1], curves=curves, seconds=1.0) for c in candidates]
+        return [
+            Evaluation(c, (c.theta[-1],), Status.OK, curves=curves, seconds=1.0) for c in candidates
+        ]
 
 
 class Judge(MetaCallback):
@@ -65,8 +73,8 @@ class Judge(MetaCallback):
 def test_filters_judge_before_and_after_the_local_search(tmp_path):
     search = make_search(tmp_path, tasks=make_search(tmp_path).tasks)
     search.searcher._asked = [Candidate(None, (*[0.0] * 7, float(i))) for i in range(5)]
-    evaluator, judge = Refining(), Judge()
-    found = score_generation(search, 1, evaluator, [judge])
+    evaluator, judge = Scoring(), Judge()
+    found = score_generation(search, 1, Engines(evaluator, FixedSeeds(), Adding(), [judge]))
     # 1 is rejected at once, 0 diverges in its local search, 3 is rejected after it.
     states = [item.status.value for item in found]
     assert states == ["diverged", "rejected", "ok", "rejected", "ok"]
@@ -84,15 +92,15 @@ def test_filters_judge_before_and_after_the_local_search(tmp_path):
 def test_without_a_local_search_both_stages_see_the_same(tmp_path):
     search = make_search(tmp_path)
     judge = Judge()
-    found = score_generation(search, 1, _Plain(), [judge])
+    found = score_generation(search, 1, Engines(_Plain(), FixedSeeds(), None, [judge]))
     assert judge.seen["screen"] == [item.candidate for item in found]
     assert judge.seen["screen_refined"] == [found[i].candidate for i in (0, 2, 3)]
     assert [item.status.value for item in found] == ["ok", "rejected", "rejected", "ok"]
 
 
-class _Plain(Evaluator):
+class _Plain(TaskByTask):
     def _evaluate_task(self, candidates, family, task):
-        return [Evaluation(candidate, 1.0) for candidate in candidates]
+        return [Evaluation.scored(candidate, 1.0) for candidate in candidates]
 
 
 @pytest.mark.parametrize(
@@ -130,11 +138,10 @@ def _search(tmp_path, family, searcher):
     return trainer.search(
         StrangersNet(),
         BlobsData(),
+        Session(steps=20, objectives=(Objective("val_acc"),)),
         family,
         searcher,
         generations=2,
-        steps=20,
-        monitor="val_acc",
         run_dir=str(tmp_path / "run"),
         seed=1,
     )

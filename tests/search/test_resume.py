@@ -15,6 +15,7 @@ from lightning_lossmeta import (
     TaylorFamily,
     TrainerEvaluator,
 )
+from lightning_lossmeta.callbacks.search_state import load_state
 
 
 class _StopAt(MetaCallback):
@@ -117,7 +118,7 @@ def test_a_full_disk_leaves_the_last_state_readable(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         small_search(tmp_path / "run", generations=50)
     monkeypatch.undo()
-    done = len(json.loads((tmp_path / "run" / "state.json").read_text())["searcher"]["told"])
+    done = len(load_state(tmp_path / "run").history)
     assert 0 < done < 50
     small_search(None, resume=str(tmp_path / "run"), generations=done + 1)
     small_search(tmp_path / "whole", generations=done + 1)

@@ -29,6 +29,7 @@ from lightning_lossmeta import (
     load_loss,
 )
 from lightning_lossmeta._seeds import derived_seed
+from lightning_lossmeta.task import Objective
 
 
 def test_a_search_leaves_its_history_state_and_best_loss(tmp_path):
@@ -90,7 +91,7 @@ def test_run_folder_that_can_not_be_made(tmp_path):
         ({"generations": 0}, "`generations` to be an integer of at least 1, got 0"),
         ({"steps": -5}, "`steps` to be an integer of at least 1, got -5"),
         ({"train_samples": 0}, "`train_samples`"),
-        ({"mode": "up"}, "`mode` to be 'max' or 'min', got 'up'"),
+        ({"objectives": ()}, "`objectives` to hold at least one"),
         ({"learning_rate_factor": 0.0}, "`learning_rate_factor`"),
     ],
 )
@@ -127,7 +128,7 @@ def test_a_stranger_brings_module_and_data(tmp_path):
         tmp_path / "run",
         module=StrangersNet(),
         data=BlobsData(),
-        monitor="val_acc",
+        objectives=(Objective("val_acc"),),
         evaluator=TrainerEvaluator(),
         comparison=ComparisonConfig(seeds=2, tuning_seeds=1, learning_rate_factors=(0.3, 1.0)),
     )
@@ -140,12 +141,17 @@ def test_a_stranger_brings_module_and_data(tmp_path):
 
 def test_the_population_evaluator_says_why_it_can_not_stack_a_strangers_module(tmp_path):
     with pytest.raises(ValueError, match=r"expected a SupervisedModule.*got StrangersNet"):
-        small_search(tmp_path / "run", module=StrangersNet(), data=BlobsData(), monitor="val_acc")
+        small_search(
+            tmp_path / "run",
+            module=StrangersNet(),
+            data=BlobsData(),
+            objectives=(Objective("val_acc"),),
+        )
 
 
 def test_a_metric_that_is_not_logged_is_named(tmp_path):
     with pytest.raises(SearchError, match=r"log `val_f1`.*val_accuracy"):
-        small_search(tmp_path / "run", monitor="val_f1")
+        small_search(tmp_path / "run", objectives=(Objective("val_f1"),))
 
 
 def test_a_factory_keeps_its_own_initialisation(tmp_path):
@@ -223,7 +229,7 @@ def test_it_is_a_trainer_as_any_other(tmp_path):
 
 
 def test_fitness_can_be_minimised(tmp_path):
-    result = small_search(tmp_path / "run", monitor="val_loss", mode="min")
+    result = small_search(tmp_path / "run", objectives=(Objective("val_loss", "min"),))
     fitness = [float(row["fitness"]) for row in history(tmp_path / "run")]
     assert result.evaluation.fitness == max(fitness)
     assert result.evaluation.metrics["val_loss"] == -result.evaluation.fitness

@@ -1,4 +1,3 @@
-import json
 import math
 import random
 
@@ -7,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from searches import restore_searcher, stored_searcher
 
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.families import VectorSpace
@@ -37,7 +37,7 @@ def _some_fail(candidate):
 
 def _run(searcher, generations, fitness=_sphere):
     for _ in range(generations):
-        searcher.tell([Evaluation(c, fitness(c)) for c in searcher.ask()])
+        searcher.tell([Evaluation.scored(c, fitness(c)) for c in searcher.ask()])
     return searcher
 
 
@@ -93,7 +93,7 @@ def test_only_finite_costs_reach_pycma_and_none_is_better_than_a_fitness(scores)
     searcher = _started(len(scores))
     seen = []
     searcher._strategy.tell = lambda points, costs: seen.extend(costs)
-    searcher.tell([Evaluation(c, s) for c, s in zip(searcher.ask(), scores, strict=True)])
+    searcher.tell([Evaluation.scored(c, s) for c, s in zip(searcher.ask(), scores, strict=True)])
     assert all(map(math.isfinite, seen))
     finite = [cost for cost, score in zip(seen, scores, strict=True) if math.isfinite(score)]
     others = [cost for cost, score in zip(seen, scores, strict=True) if not math.isfinite(score)]
@@ -117,20 +117,20 @@ def test_goes_on_bit_for_bit_from_json(fitness):
     cut = _run(_started(), 4, fitness)
     assert cut.stop_reason is None  # asking that leaves no trace
     resumed = _started()
-    resumed.load_state_dict(json.loads(json.dumps(cut.state_dict(), allow_nan=False)))
+    restore_searcher(resumed, stored_searcher(cut))
     assert resumed.generation == 4
     assert resumed.diversity == cut.diversity
     _run(resumed, 5, fitness)
     assert resumed.ask() == whole.ask()
     assert resumed.diversity == whole.diversity
-    assert resumed.state_dict() == whole.state_dict()
+    assert stored_searcher(resumed) == stored_searcher(whole)
 
 
 def test_resumed_between_ask_and_tell():
     cut = _run(_started(), 3)
     asked = cut.ask()
     resumed = _started()
-    resumed.load_state_dict(cut.state_dict())
+    restore_searcher(resumed, stored_searcher(cut))
     assert resumed.ask() == asked
 
 
@@ -138,9 +138,9 @@ def test_resumed_between_ask_and_tell():
     "other", [{"seed": 2}, {"sigma": 0.6}, {"population": 11}, {"dimension": 5}]
 )
 def test_a_state_of_other_settings_is_refused(other):
-    state = _run(_started(), 2).state_dict()
+    state = stored_searcher(_run(_started(), 2))
     with pytest.raises(ValueError, match="stored generation 0 to be what this searcher asks for"):
-        _started(**other).load_state_dict(state)
+        restore_searcher(_started(**other), state)
 
 
 def test_says_when_there_is_no_point_in_going_on():

@@ -1,4 +1,3 @@
-import json
 import math
 import random
 from dataclasses import replace
@@ -6,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from searches import restore_searcher, stored_searcher
 
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
@@ -38,7 +38,7 @@ def _by_size(candidate):
 def _scored(candidates, fitness=_distance):
     scores = [fitness(candidate) for candidate in candidates]
     return [
-        Evaluation(candidate, score if math.isfinite(score) else -math.inf)
+        Evaluation.scored(candidate, score if math.isfinite(score) else -math.inf)
         for candidate, score in zip(candidates, scores, strict=True)
     ]
 
@@ -72,7 +72,7 @@ def test_defaults_are_those_of_the_paper():
     assert {2, 3, 4} <= heights <= {2, 3, 4, 5}
     assert (searcher.crossover, searcher.mutation, searcher.elitism) == (0.7, 0.25, 0.05)
     assert searcher.tournament == 4
-    assert searcher.refines
+    assert searcher.accepts_refined
 
 
 @pytest.mark.parametrize("space", [FAMILY.space, ExpressionSpace(4, 20), ExpressionSpace(1, 3)])
@@ -120,7 +120,9 @@ def test_one_expression_is_in_the_elite_once():
     searcher = _started(population=4, elitism=0.5)
     structures = [candidate.structure for candidate in searcher.ask()]
     searcher._asked = [Candidate("sub(f, y)", (1.0, 1.0))] * 2 + searcher._asked[2:]
-    searcher.tell([Evaluation(c, s) for c, s in zip(searcher.ask(), [3, 4, 1, 2], strict=True)])
+    searcher.tell(
+        [Evaluation.scored(c, s) for c, s in zip(searcher.ask(), [3, 4, 1, 2], strict=True)]
+    )
     assert [c.structure for c in searcher.ask()[:2]] == ["sub(f, y)", structures[3]]
 
 
@@ -177,17 +179,17 @@ def test_goes_on_bit_for_bit_from_json_also_with_refined_weights():
 
     whole, cut = refined(_started(), 8), refined(_started(), 3)
     resumed = _started()
-    resumed.load_state_dict(json.loads(json.dumps(cut.state_dict(), allow_nan=False)))
+    restore_searcher(resumed, stored_searcher(cut))
     assert resumed.ask() == cut.ask()
     assert refined(resumed, 5).ask() == whole.ask()
-    assert resumed.state_dict() == whole.state_dict()
+    assert stored_searcher(resumed) == stored_searcher(whole)
 
 
 @pytest.mark.parametrize("other", [{"seed": 2}, {"population": 26}, {"max_depth": 3}])
 def test_a_state_of_other_settings_is_refused(other):
-    state = _run(_started(), 2).state_dict()
+    state = stored_searcher(_run(_started(), 2))
     with pytest.raises(ValueError, match="stored generation 0 to be what this searcher asks for"):
-        _started(**other).load_state_dict(state)
+        restore_searcher(_started(**other), state)
 
 
 def test_without_any_fitness_it_begins_anew():
@@ -206,7 +208,7 @@ def test_one_that_trains_among_the_rejected_is_kept_and_bred():
     searcher = _started()
     candidates = searcher.ask()
     told = [Evaluation(c, status=Status.REJECTED) for c in candidates]
-    told[7] = Evaluation(candidates[7], -5.0)
+    told[7] = Evaluation.scored(candidates[7], -5.0)
     searcher.tell(told)
     following = searcher.ask()
     assert following[0] == candidates[7]

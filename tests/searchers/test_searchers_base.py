@@ -2,6 +2,7 @@ import copy
 import math
 
 import pytest
+from searches import restore_searcher, stored_searcher
 
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
@@ -23,7 +24,7 @@ class Counting(Searcher):
 
 
 class Refining(Counting):
-    refines = True
+    accepts_refined = True
 
 
 def _started(cls=Counting, seed=0):
@@ -33,7 +34,7 @@ def _started(cls=Counting, seed=0):
 
 
 def _scored(candidates, fitness=0.5):
-    return [Evaluation(candidate, fitness) for candidate in candidates]
+    return [Evaluation.scored(candidate, fitness) for candidate in candidates]
 
 
 def test_asked_twice_is_asked_once():
@@ -85,9 +86,9 @@ def test_local_search_may_change_theta_but_not_structure():
         searcher.tell(_scored([Candidate("b", one.theta), two]))
     refined = [Candidate("a", (9.0,)), Candidate(None, (8.0, 7.0))]
     searcher.tell(_scored(refined))
-    state = searcher.state_dict()
+    state = stored_searcher(searcher)
     resumed = _started(Refining)
-    resumed.load_state_dict(state)
+    restore_searcher(resumed, state)
     assert [item.candidate for item in resumed.seen[0]] == refined
 
 
@@ -95,13 +96,21 @@ def test_is_told_only_what_is_stored():
     searcher = _started()
     curves = {"train_loss": ((1, 0.5),)}
     told = [
-        Evaluation(searcher.ask()[0], math.inf, Status.OK, {"a": 1.0}, curves, 3.0, "why"),
+        Evaluation(
+            searcher.ask()[0],
+            (math.inf,),
+            Status.OK,
+            metrics={"a": 1.0},
+            curves=curves,
+            seconds=3.0,
+            message="why",
+        ),
         Evaluation(searcher.ask()[1], status=Status.REJECTED),
     ]
     searcher.tell(told)
     assert searcher.seen[0] == [
-        Evaluation(told[0].candidate),
-        Evaluation(told[1].candidate, status=Status.REJECTED),
+        Evaluation(told[0].candidate, (), Status.OK, (1.0,)),
+        Evaluation(told[1].candidate, (), Status.REJECTED, (1.0,)),
     ]
 
 
@@ -110,40 +119,46 @@ def test_resumed_is_told_the_same():
     for fitness in (0.1, -math.inf, 1 / 3):
         searcher.tell(_scored(searcher.ask(), fitness))
     resumed = _started()
-    resumed.load_state_dict(searcher.state_dict())
+    restore_searcher(resumed, stored_searcher(searcher))
     assert resumed.seen == searcher.seen
     assert resumed.ask() == searcher.ask()
-    assert resumed.state_dict() == searcher.state_dict()
+    assert stored_searcher(resumed) == stored_searcher(searcher)
 
 
 def test_a_state_of_another_search_is_refused():
     searcher = _started()
     searcher.tell(_scored(searcher.ask()))
-    state = searcher.state_dict()
+    state = stored_searcher(searcher)
     with pytest.raises(ValueError, match="stored generation 0 to be what this searcher asks for"):
-        _started(seed=1).load_state_dict(state)
+        restore_searcher(_started(seed=1), state)
     shorter = copy.deepcopy(state)
-    del shorter["told"][0][1]
+    del shorter["history"][0][1]
     with pytest.raises(ValueError, match="Expected 2 evaluations, one a candidate, got 1"):
-        _started().load_state_dict(shorter)
+        restore_searcher(_started(), shorter)
 
 
 @pytest.mark.parametrize(
-    "state",
-    [{}, [], None, {"told": 3}, {"told": [[[None]]]}, {"told": [[[None, [0.1], 0.5, "fine"]]]}],
+    "rows",
+    [3, [[None]], [[None, [0.1], [0.5], "fine"]], [[None, [0.1], [0.5, 0.5], "ok"]], [[None, 1]]],
 )
-def test_what_is_no_state_is_refused(state):
-    with pytest.raises(ValueError, match="Expected the stored state of a searcher, got"):
-        _started().load_state_dict(state)
+def test_what_is_no_history_is_refused(rows):
+    with pytest.raises(ValueError, match="Expected generation 0 of a stored search to hold"):
+        _started().replay([rows])
 
 
-def test_a_state_is_loaded_right_after_the_start():
+def test_a_state_that_the_history_does_not_lead_to_is_refused():
+    with pytest.raises(ValueError, match="Expected the stored state of the searcher"):
+        _started().load_state_dict({"some": "state"})
+
+
+def test_a_history_is_replayed_right_after_the_start():
     searcher = _started()
     searcher.tell(_scored(searcher.ask()))
+    history = stored_searcher(searcher)["history"]
     with pytest.raises(RuntimeError, match="right before"):
-        searcher.load_state_dict(searcher.state_dict())
+        searcher.replay(history)
     with pytest.raises(RuntimeError, match="start"):
-        Counting().load_state_dict(searcher.state_dict())
+        Counting().replay(history)
 
 
 def test_has_no_spread_and_never_finishes_unless_it_says_so():

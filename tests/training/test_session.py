@@ -21,6 +21,7 @@ from lightning_lossmeta.evaluation import Status
 from lightning_lossmeta.evaluators import PopulationEvaluator, TrainerEvaluator
 from lightning_lossmeta.families import NormalisedFamily
 from lightning_lossmeta.models import MLP
+from lightning_lossmeta.task import Objective
 from lightning_lossmeta.training import session as session_file
 from lightning_lossmeta.training.session import run_session
 
@@ -160,7 +161,7 @@ def test_learning_rate_factor_is_a_learning_rate(schedule):
 
 
 def test_a_metric_that_is_not_logged_is_named():
-    found = _evaluate(make_task(monitor="val_f1"))
+    found = _evaluate(make_task(objectives=(Objective("val_f1"),)))
     assert found.status is Status.FAILED
     assert found.message == (
         "ValueError: Expected the module to log `val_f1` in its validation_step, the fitness that "
@@ -184,7 +185,9 @@ class _Talkative(StrangersNet):
 
 
 def test_a_strangers_module_is_trained_by_its_own_steps():
-    task = make_task(module=_Talkative(), steps=30, validations=3, monitor="val_error", mode="min")
+    task = make_task(
+        module=_Talkative(), steps=30, validations=3, objectives=(Objective("val_error", "min"),)
+    )
     found = _evaluate(task)
     assert found.status is Status.OK
     assert found.fitness == -found.metrics["val_error"]

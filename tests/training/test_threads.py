@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from lightning_lossmeta import PopulationEvaluator, RefinedEvaluator
+from lightning_lossmeta import GradientRefiner, PopulationEvaluator
 from lightning_lossmeta.evaluators.population.evaluator import _width
 from lightning_lossmeta.models import MLP, LeNet5
 from lightning_lossmeta.task import Session
@@ -40,7 +40,7 @@ def test_large_networks_and_convolutions_get_all(three_threads, network, threads
     assert threads_for(network) == threads
 
 
-@pytest.mark.parametrize("kind", [PopulationEvaluator, RefinedEvaluator])
+@pytest.mark.parametrize("kind", [PopulationEvaluator, GradientRefiner])
 def test_refuses_none_at_all(kind):
     with pytest.raises(ValueError, match="threads"):
         kind(threads=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from lightning_lossmeta.modules import SupervisedModule
+from lightning_lossmeta.modules.plain_training import overridden_hook
 from lightning_lossmeta.task import Session
 
 #: Optimisers whose update of a number depends on that number's own history alone.
@@ -42,7 +43,7 @@ def stacking_obstacle(module: object, session: Session) -> str | None:
             f"loss_fn(self(inputs), target), got {type(module).__name__}; use TrainerEvaluator or "
             "ProcessEvaluator."
         )
-    if name := _overridden(type(module)):
+    if name := overridden_hook(type(module), but=_UNUSED):
         return f"{type(module).__name__} overrides {name}, which a stack would not call."
     if session.precision.startswith("16"):
         return "16-bit floats share one loss scale over all candidates; use bf16-mixed."
@@ -62,13 +63,3 @@ def steps_follow_rate(module: SupervisedModule) -> bool:
 
 def _optimizer(module: SupervisedModule) -> torch.optim.Optimizer:
     return module.optimizer([torch.nn.Parameter(torch.zeros(1))])
-
-
-def _overridden(kind: type[SupervisedModule]) -> str | None:
-    """A hook that a subclass of ``SupervisedModule`` changes."""
-    for base in kind.__mro__[: kind.__mro__.index(SupervisedModule)]:
-        for name, value in vars(base).items():
-            hook = callable(value) and hasattr(SupervisedModule, name)
-            if hook and not name.startswith("__") and name not in _UNUSED:
-                return name
-    return None

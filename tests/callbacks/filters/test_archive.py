@@ -1,4 +1,3 @@
-import json
 import math
 import random
 from collections import defaultdict
@@ -8,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from searches import make_search, run_search
+from searches import make_search, restore_searcher, run_search, stored_searcher
 
 from lightning_lossmeta.callbacks.filters.archive import SymbolicArchive, canonical_form, ordered
 from lightning_lossmeta.candidate import Candidate
@@ -152,7 +151,8 @@ def test_ordered_moves_edges_along():
 
 
 def _told(candidate, fitness=0.75, status=Status.OK):
-    return Evaluation(candidate, fitness, status)
+    scores = (fitness,) if math.isfinite(fitness) else ()
+    return Evaluation(candidate, scores, status)
 
 
 def _search(directory, searcher):
@@ -246,7 +246,7 @@ def _evolve(search, archive, generations):
             if verdict is None:
                 theta = tuple(weight + 0.125 for weight in candidate.theta)
                 refined = Candidate(candidate.structure, theta)
-                verdict = Evaluation(refined, -float(len(theta)))
+                verdict = Evaluation.scored(refined, -float(len(theta)))
             found.append(verdict)
         search.searcher.tell(found)
         archive.on_generation_end(search, search.searcher.generation - 1, found)
@@ -263,7 +263,7 @@ def test_a_resumed_search_goes_on_as_if_it_had_not_stopped(tmp_path):
     archive = SymbolicArchive()
     _evolve(whole, archive, 5)
     _evolve(part, SymbolicArchive(), 2)
-    resumed.searcher.load_state_dict(json.loads(json.dumps(part.searcher.state_dict())))
+    restore_searcher(resumed.searcher, stored_searcher(part.searcher))
     _evolve(resumed, SymbolicArchive(), 3)
     assert resumed.searcher.history == whole.searcher.history
     assert archive.counts["cached"] > 5

@@ -39,11 +39,11 @@ def _verdict(callback, method, text):
 
 def test_a_loss_that_fades_has_not_the_fitness_of_what_it_begins_as(tmp_path):
     equivalence = GradientEquivalence()
-    equivalence.on_search_start(_search(tmp_path, [Evaluation(_plain(SQUARED), 0.75)]))
+    equivalence.on_search_start(_search(tmp_path, [Evaluation.scored(_plain(SQUARED), 0.75)]))
     assert _verdict(equivalence, "screen_refined", FADING) is None
     assert _verdict(equivalence, "screen_refined", f"add({SQUARED}, +1)").fitness == 0.75
     fading = GradientEquivalence()
-    fading.on_search_start(_search(tmp_path, [Evaluation(_plain(FADING), 0.5)]))
+    fading.on_search_start(_search(tmp_path, [Evaluation.scored(_plain(FADING), 0.5)]))
     assert _verdict(fading, "screen_refined", f"add({FADING}, t)").fitness == 0.5
     assert _verdict(fading, "screen_refined", GROWING) is None
 

@@ -1,10 +1,9 @@
-import json
 import math
 from dataclasses import replace
 
 import pytest
 import torch
-from searches import make_search
+from searches import make_search, restore_searcher, stored_searcher
 
 from lightning_lossmeta.callbacks.filters.gradient_equivalence import (
     GradientEquivalence,
@@ -47,7 +46,7 @@ def _filter(tmp_path, told, family=FAMILY, num_classes=3, **settings):
 
 
 def test_a_constant_makes_no_difference(tmp_path):
-    screen, equivalence = _filter(tmp_path, [Evaluation(_plain(SQUARED), 0.75)])
+    screen, equivalence = _filter(tmp_path, [Evaluation.scored(_plain(SQUARED), 0.75)])
     shifted = _plain(f"add({SQUARED}, +1)")
     found = screen(shifted)
     assert (found.candidate, found.fitness, found.status) == (shifted, 0.75, Status.CACHED)
@@ -57,7 +56,7 @@ def test_a_constant_makes_no_difference(tmp_path):
 
 
 def test_digits(tmp_path):
-    told = [Evaluation(_plain(SQUARED), 0.5)]
+    told = [Evaluation.scored(_plain(SQUARED), 0.5)]
     near = Candidate(SQUARED, (1.0 + 1e-9, 1.0, 1.0))
     twice = Candidate(SQUARED, (2**0.5, 2**0.5, 1.0))
     assert _filter(tmp_path, told, digits=2)[0](near).fitness == 0.5
@@ -74,13 +73,16 @@ def test_only_what_was_scored_counts_and_the_first_of_it(tmp_path):
             _filter(tmp_path, [Evaluation(_plain(SQUARED), status=status)])[0](_plain(SQUARED))
             is None
         )
-    told = [Evaluation(_plain(SQUARED), 0.25), Evaluation(_plain("square(sub(y, f))"), 0.5)]
+    told = [
+        Evaluation.scored(_plain(SQUARED), 0.25),
+        Evaluation.scored(_plain("square(sub(y, f))"), 0.5),
+    ]
     assert _filter(tmp_path, told)[0](_plain(SQUARED)).fitness == 0.25
 
 
 def test_a_fitness_belongs_to_the_weights_that_were_scored(tmp_path):
     refined = Candidate(SQUARED, (2.0, 1.0, 1.0))
-    screen, _ = _filter(tmp_path, [Evaluation(refined, 0.75)])
+    screen, _ = _filter(tmp_path, [Evaluation.scored(refined, 0.75)])
     assert screen(_plain(SQUARED)) is None
     other = Candidate("mul(sub(f, y), sub(y, f))", (2.0, 1.0, 1.0, 2.0, 1.0, 1.0))
     assert screen(other).fitness == 0.75  # the negative of it: norms are the same
@@ -89,13 +91,13 @@ def test_a_fitness_belongs_to_the_weights_that_were_scored(tmp_path):
 
 def test_infinite_gradients_equal_none(tmp_path):
     wild = Candidate(SQUARED, (1e200, 1e200, 1.0))
-    screen, _ = _filter(tmp_path, [Evaluation(wild, 0.5)])
+    screen, _ = _filter(tmp_path, [Evaluation.scored(wild, 0.5)])
     assert screen(wild) is None
 
 
 def test_regression(tmp_path):
     family = ExpressionFamily("regression")
-    told = [Evaluation(_plain("abs(sub(f, y))"), 0.5)]
+    told = [Evaluation.scored(_plain("abs(sub(f, y))"), 0.5)]
     screen, _ = _filter(tmp_path, told, family, num_classes=None)
     assert screen(_plain("max(sub(f, y), sub(y, f))")).fitness == 0.5
     assert screen(_plain(SQUARED)) is None
@@ -120,7 +122,7 @@ def _evolve(search, equivalence, generations):
         found = []
         for candidate in search.searcher.ask():
             verdict = equivalence.screen_refined(candidate, search.family.build(candidate))
-            found.append(verdict or Evaluation(candidate, -float(len(candidate.theta))))
+            found.append(verdict or Evaluation.scored(candidate, -float(len(candidate.theta))))
         search.searcher.tell(found)
         equivalence.on_generation_end(search, search.searcher.generation - 1, found)
 
@@ -130,7 +132,7 @@ def test_a_resumed_search_goes_on_as_if_it_had_not_stopped(tmp_path):
     equivalence = GradientEquivalence(samples=10)
     _evolve(whole, equivalence, 4)
     _evolve(part, GradientEquivalence(samples=10), 2)
-    resumed.searcher.load_state_dict(json.loads(json.dumps(part.searcher.state_dict())))
+    restore_searcher(resumed.searcher, stored_searcher(part.searcher))
     _evolve(resumed, GradientEquivalence(samples=10), 2)
     assert resumed.searcher.history == whole.searcher.history
     assert equivalence.counts["cached"] > 2

@@ -14,7 +14,8 @@ from lightning_lossmeta.families import TaylorFamily
 from lightning_lossmeta.losses import CrossEntropy
 from lightning_lossmeta.models import LogisticRegression
 from lightning_lossmeta.modules import PopulationModule, SupervisedModule
-from lightning_lossmeta.task import Session, Task
+from lightning_lossmeta.modules.networks import networks_of
+from lightning_lossmeta.task import Objective, Session, Task
 
 MEAN, STD = [0.3, 0.6], [0.25, 0.4]
 
@@ -61,7 +62,7 @@ def _by_hand(module, raw, target, epsilon):
 def test_linear_model_by_hand(epsilon):
     module, (raw, target) = _module(), _images()
     attack = FGSMFitness(epsilon, MEAN, STD)
-    found = attack.attacked_correct(module, _normalised(raw), target)
+    found = attack.attacked_correct(networks_of(module), _normalised(raw), target)[0]
     expected = _by_hand(module, raw, target, epsilon)
     assert found.dtype == torch.float32
     assert np.array_equal(found.bool().numpy(), expected)
@@ -90,7 +91,9 @@ class _Watched(nn.Module):
 def test_pixels_move_by_epsilon_and_stay_in_their_range(epsilon):
     module, (raw, target) = _module(), _images()
     module.network = _Watched(module.network)
-    FGSMFitness(epsilon, MEAN, STD).attacked_correct(module, _normalised(raw), target)
+    FGSMFitness(epsilon, MEAN, STD).attacked_correct(networks_of(module), _normalised(raw), target)[
+        0
+    ]
     mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (MEAN, STD))
     attacked = module.network.seen[-1] * std + mean
     assert attacked.min() >= -1e-6
@@ -107,7 +110,7 @@ def test_leaves_inputs_gradients_and_weights_alone():
     inputs = _normalised(raw)
     before = inputs.clone()
     with torch.no_grad():
-        FGSMFitness(0.1, MEAN, STD).attacked_correct(module, inputs, target)
+        FGSMFitness(0.1, MEAN, STD).attacked_correct(networks_of(module), inputs, target)[0]
     assert torch.equal(inputs, before)
     assert all(value.grad is None for value in module.parameters())
 
@@ -121,12 +124,12 @@ def test_each_network_of_a_population_is_attacked_by_its_own_gradient():
         for value in population.parameters():
             value.add_(0.3 * torch.randn(value.shape, generator=generator))
     attack = FGSMFitness(0.1, MEAN, STD)
-    found = attack.attacked_correct(population, inputs, target)
+    found = attack.attacked_correct(networks_of(population), inputs, target)
     assert found.shape == (3, len(raw))
     for index in range(3):
         alone = _module()
         alone.network.load_state_dict(population.state_of(index))
-        expected = attack.attacked_correct(alone, inputs, target)
+        expected = attack.attacked_correct(networks_of(alone), inputs, target)[0]
         assert torch.equal(found[index], expected)
         assert np.array_equal(found[index].bool().numpy(), _by_hand(alone, raw, target, 0.1))
     assert len({float(row.mean()) for row in found}) > 1
@@ -141,7 +144,7 @@ def task():
 
 def _with_attack(task, epsilon):
     attack = FGSMFitness(epsilon)
-    session = attack.configure_session(task.session, task.data)
+    session = attack.configure_task(task).session
     return Task(task.module, task.data, session, seed=3)
 
 
@@ -164,9 +167,8 @@ def test_is_the_fitness_of_a_fit_alone_or_stacked(task, epsilon):
 
 
 def test_session_is_scored_by_the_attack():
-    session = FGSMFitness(0.1).configure_session(
-        Session(monitor="val_loss", mode="min"), DigitsDataModule()
-    )
+    asked = Session(objectives=(Objective("val_loss", "min"),))
+    session = FGSMFitness(0.1).configure_task(Task(_module(), DigitsDataModule(), asked)).session
     assert (session.monitor, session.mode) == ("val_fgsm_accuracy", "max")
     assert session.callbacks[-1].std == pytest.approx([0.3760])
 
@@ -174,10 +176,12 @@ def test_session_is_scored_by_the_attack():
 def test_finds_gradients_where_they_are_turned_off():
     module, (raw, target) = _module(), _images()
     attack = FGSMFitness(0.1, MEAN, STD)
-    expected = attack.attacked_correct(module, _normalised(raw), target)
+    expected = attack.attacked_correct(networks_of(module), _normalised(raw), target)[0]
     for turned_off in (torch.no_grad, torch.inference_mode):
         with turned_off():
-            found = attack.attacked_correct(module, _normalised(raw), target.clone())
+            found = attack.attacked_correct(networks_of(module), _normalised(raw), target.clone())[
+                0
+            ]
         assert torch.equal(found, expected)
 
 
@@ -206,6 +210,6 @@ def test_refuses():
     with pytest.raises(ValueError, match="`std` to hold positive numbers"):
         FGSMFitness(0.1, [0.5], [0.0])
     with pytest.raises(ValueError, match="LightningDataModule to have attributes `mean` and `std`"):
-        FGSMFitness(0.1).configure_session(Session(), pl.LightningDataModule())
+        FGSMFitness(0.1).configure_task(Task(_module(), pl.LightningDataModule()))
     with pytest.raises(ValueError, match="`mean` and `std` for an attack"):
-        FGSMFitness(0.1).attacked_correct(_module(), *_images())
+        FGSMFitness(0.1).attacked_correct(networks_of(_module()), *_images())[0]

@@ -22,7 +22,7 @@ from lightning_lossmeta.data.images.base import ImageDataModule
 from lightning_lossmeta.evaluators import PopulationEvaluator, TrainerEvaluator
 from lightning_lossmeta.families import TaylorFamily
 from lightning_lossmeta.modules import SupervisedModule
-from lightning_lossmeta.task import Session, Task
+from lightning_lossmeta.task import Objective, Session, Task
 
 
 def _images(count=16, channels=3, height=8, width=6):
@@ -219,7 +219,9 @@ def _task(augment):
     def module():
         return SupervisedModule(nn.Sequential(nn.Flatten(), nn.Dropout(0.3), nn.Linear(36, 3)))
 
-    session = Session(steps=8, validations=2, monitor="val_loss", mode="min", accelerator="cpu")
+    session = Session(
+        steps=8, validations=2, objectives=(Objective("val_loss", "min"),), accelerator="cpu"
+    )
     return Task(module, ToyImages(batch_size=10, augment=augment), session, seed=4)
 
 

@@ -17,7 +17,7 @@ from lightning_lossmeta.evaluation import Status
 from lightning_lossmeta.evaluators import TrainerEvaluator
 from lightning_lossmeta.families import TaylorFamily
 from lightning_lossmeta.modules import SupervisedModule
-from lightning_lossmeta.task import Session, Task
+from lightning_lossmeta.task import Objective, Session, Task
 
 REAL = Path(__file__).parents[3] / ".." / "shared" / "data" / "cifar10_jpeg"
 real_cifar = pytest.mark.skipif(
@@ -143,7 +143,9 @@ def test_worker_processes_read_the_same(shop):
 
 def test_an_inner_fit_trains_on_it_and_its_pickle_is_small(shop):
     data = _module(shop)
-    session = Session(steps=3, validations=1, train_samples=28, monitor="val_loss", mode="min")
+    session = Session(
+        steps=3, validations=1, train_samples=28, objectives=(Objective("val_loss", "min"),)
+    )
 
     def module():
         return SupervisedModule(nn.Sequential(nn.Flatten(), nn.Linear(3 * 24 * 24, 14)))

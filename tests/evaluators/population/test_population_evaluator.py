@@ -14,6 +14,7 @@ from lightning_lossmeta.evaluators.population import evaluator as population_fil
 from lightning_lossmeta.families import TaylorFamily
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.modules import PopulationModule, SupervisedModule
+from lightning_lossmeta.task import Objective
 
 
 @pytest.fixture
@@ -22,11 +23,11 @@ def stacks(monkeypatch):
     sizes = []
     real = population_file.run_session
 
-    def run_session(module, task, loader=None):
+    def run_session(module, task, data=None):
         sizes.append(module.size)
         if run_session.limit is not None and module.size > run_session.limit:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
-        return real(module, task, loader)
+        return real(module, task, data)
 
     run_session.limit = None
     monkeypatch.setattr(population_file, "run_session", run_session)
@@ -122,7 +123,9 @@ def test_out_of_memory_of_a_single_network_fails_it(stacks):
 
 
 def test_a_metric_that_is_not_logged_is_named_after_one_fit(stacks):
-    found = PopulationEvaluator().evaluate(CANDIDATES, FAMILY, [make_task(monitor="val_f1")])
+    found = PopulationEvaluator().evaluate(
+        CANDIDATES, FAMILY, [make_task(objectives=(Objective("val_f1"),))]
+    )
     assert {item.status for item in found} == {Status.FAILED}
     assert found[0].message == (
         "ValueError: Expected the module to log `val_f1` in its validation_step, the fitness that "
