@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.families.base import LossFamily, VectorSpace, check_problem, class_symbols
+from lightning_lossmeta.families.base import LossFamily, check_problem, class_symbols
+from lightning_lossmeta.families.spaces import VectorSpace
 from lightning_lossmeta.families.taylor_loss import (
     CONVENTIONS,
     TaylorLoss,
@@ -61,6 +62,7 @@ class TaylorFamily(LossFamily):
     """
 
     name = "taylor"
+    space: VectorSpace
     former_settings: ClassVar[Mapping[str, str]] = {"task": "problem"}
 
     #: Settings that older artefacts lack; they mean the default.

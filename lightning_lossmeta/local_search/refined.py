@@ -18,7 +18,6 @@ from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.evaluators.auto import AutoEvaluator
 from lightning_lossmeta.evaluators.base import Evaluator, Job, refined_and_scored
 from lightning_lossmeta.families.base import LossFamily
-from lightning_lossmeta.families.normalised import NormalisedFamily
 from lightning_lossmeta.local_search.episodes import Episodes, task_rules, unrolling_obstacle
 from lightning_lossmeta.local_search.higher_backend import higher_obstacle, meta_loss_by_higher
 from lightning_lossmeta.local_search.search import LocalSearch, MetaLoss
@@ -123,11 +122,8 @@ class RefinedEvaluator(Evaluator):
 
     def unsupported(self, family: LossFamily, tasks: Sequence[Task]) -> str | None:
         """What keeps a task or family from being refined, or from being scored."""
-        if isinstance(family, NormalisedFamily):
-            return (
-                "the scale of a normalised loss changes with theta, which a local search can't "
-                "see; leave the normalisation out."
-            )
+        if reason := family.local_search_obstacle():
+            return reason
         for task in tasks:
             if reason := self._unsupported(task):
                 return f"{task.name}: {reason}"

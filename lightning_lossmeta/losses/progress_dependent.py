@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ class ProgressDependentLoss(LossFunction):
 
     It is a number (), 0 in the first step and wherever nobody sets it. In a Lightning fit the
     callback :class:`~lightning_lossmeta.callbacks.training_progress.TrainingProgress` does, in a
-    loop of one's own :func:`set_progress`.
+    loop of one's own :func:`set_progress`. What only looks at a loss uses :func:`at_progress`.
 
     Args:
         reduction: As in :class:`~lightning_lossmeta.losses.base.LossFunction`.
@@ -58,6 +59,30 @@ def set_progress(module: nn.Module, value: float) -> None:
     with torch.no_grad():
         for time in _times(module):
             time.fill_(value)
+
+
+@contextmanager
+def at_progress(module: nn.Module, value: float) -> Iterator[None]:
+    """Look at losses as they are at one moment of a training, and leave them as they were.
+
+    Within the context :func:`set_progress` may move on; at its end, also after an error, each loss
+    gets back the progress that it had.
+
+    Args:
+        module: A loss, or what holds losses, alone or stacked.
+        value: t, in [0, 1].
+
+    Raises:
+        ValueError: If ``value`` is not in [0, 1].
+    """
+    before = [time.clone() for time in _times(module)]
+    try:
+        set_progress(module, value)
+        yield
+    finally:
+        with torch.no_grad():
+            for time, kept in zip(_times(module), before, strict=True):
+                time.copy_(kept)
 
 
 def depends_on_progress(module: nn.Module) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
+from lightning_lossmeta.families.spaces import Space
 
 
 class Searcher(ABC):
@@ -20,9 +21,11 @@ class Searcher(ABC):
 
     Attributes:
         refines: Whether evaluations may come back with another theta than was asked (local search).
+        accepts: Kinds of space that it can search; :meth:`start` refuses the others.
     """
 
     refines: ClassVar[bool] = False
+    accepts: ClassVar[tuple[type[Space], ...]] = (Space,)
 
     def __init__(self) -> None:
         self._history: list[list[Evaluation]] = []
@@ -31,7 +34,7 @@ class Searcher(ABC):
 
     @abstractmethod
     def _start(self, space: Any, seed: int) -> None:
-        """Begin anew in ``space``."""
+        """Begin anew in ``space``, one of those that :attr:`accepts` names."""
 
     @abstractmethod
     def _ask(self) -> list[Candidate]:
@@ -64,12 +67,18 @@ class Searcher(ABC):
         """What was told, generation by generation."""
         return self._history
 
-    def start(self, space: Any, seed: int) -> None:
+    def start(self, space: Space, seed: int) -> None:
         """Begin a search in a family's space.
 
         Raises:
             TypeError: If this searcher can't search such a space.
         """
+        if not isinstance(space, self.accepts):
+            kinds = " or ".join(kind.__name__ for kind in self.accepts)
+            raise TypeError(
+                f"Expected a family whose space is of kind {kinds} for {type(self).__name__}, got "
+                f"{type(space).__name__}: choose another family or searcher."
+            )
         self._start(space, seed)
         self._history, self._asked, self._started = [], None, True
 

@@ -15,7 +15,7 @@ from lightning_lossmeta.callbacks.filters.rejection import PREDICTIONS, artifici
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.losses.base import LossFunction
-from lightning_lossmeta.losses.progress_dependent import depends_on_progress, set_progress
+from lightning_lossmeta.losses.progress_dependent import at_progress, depends_on_progress
 
 #: When losses that change in the course of a training are compared.
 TIMES = (0.0, 0.5, 1.0)
@@ -105,8 +105,8 @@ class GradientEquivalence(MetaCallback):
         pair = artificial_predictions(loss, self.samples, self._num_classes, self._seed)
         norms: list[float] = []
         for time in TIMES if depends_on_progress(loss) else TIMES[:1]:
-            set_progress(loss, time)
-            norms += gradient_norms(loss, *pair).tolist()
+            with at_progress(loss, time):
+                norms += gradient_norms(loss, *pair).tolist()
         return tuple(f"{norm:.{self.digits - 1}e}" for norm in norms)
 
 

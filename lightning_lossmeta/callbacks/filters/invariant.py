@@ -8,7 +8,7 @@ from lightning_lossmeta.callbacks.base import MetaCallback, Search
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.losses.base import LossFunction
-from lightning_lossmeta.losses.progress_dependent import set_progress
+from lightning_lossmeta.losses.progress_dependent import at_progress
 from lightning_lossmeta.theory import trainable
 
 
@@ -42,9 +42,9 @@ class InvariantCheck(MetaCallback):
 
     def screen(self, candidate: Candidate, loss: LossFunction) -> Evaluation | None:
         """Reject what does not train."""
-        set_progress(loss, 0.5)
-        if trainable(loss, self._num_classes, self.test):
-            return None
+        with at_progress(loss, 0.5):
+            if trainable(loss, self._num_classes, self.test):
+                return None
         return Evaluation(
             candidate, status=Status.REJECTED, message=f"{self.test} invariant: not trainable"
         )

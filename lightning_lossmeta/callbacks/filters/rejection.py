@@ -16,7 +16,7 @@ from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.losses.checks import check_interval
-from lightning_lossmeta.losses.progress_dependent import set_progress
+from lightning_lossmeta.losses.progress_dependent import at_progress, set_progress
 from lightning_lossmeta.losses.regression import RegressionLoss
 
 #: Beside the purposes of a search's seed that the trainer has.
@@ -175,7 +175,7 @@ def improvement(
     >>> improvement(CrossEntropy(), torch.eye(2), torch.tensor([1, 1]))
     0.5
     """
-    with torch.inference_mode(False), torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad(), at_progress(loss, 0):
         moved, target = output.detach().clone().requires_grad_(), target.clone()
         optimizer = torch.optim.Adam([moved], lr=step_length)
         for step in range(steps):

@@ -12,9 +12,9 @@ from lightning_lossmeta.families.expression.grammar import (
     OPERATORS,
     TIME,
     VARIABLES,
-    ExpressionSpace,
     has_both_variables,
 )
+from lightning_lossmeta.families.expression.space import ExpressionSpace
 
 MAX_CHARACTERS = 20_000
 _TOKEN = re.compile(r"\s*([A-Za-z_]\w*|[+-]?[\w.]+|\S)")

@@ -5,8 +5,9 @@ from deap import gp
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from lightning_lossmeta.families.expression.grammar import ARITIES, ExpressionSpace
+from lightning_lossmeta.families.expression.grammar import ARITIES
 from lightning_lossmeta.families.expression.parser import parse_expression
+from lightning_lossmeta.families.expression.space import ExpressionSpace
 
 SPACE = ExpressionSpace(max_height=10, max_nodes=200)
 LEAVES = st.sampled_from(["f", "y", "+1", "-1"])
