@@ -161,7 +161,7 @@ class NormalisedFamily(LossFamily):
 
 
 def check_range(eta: float, samples: int) -> None:
-    """Refuse a range that no loss can be brought to, or a count that is none.
+    """Refuse a range that no loss can be brought to, or a negative number of samples.
 
     Raises:
         ValueError: If ``eta`` is not positive or ``samples`` is negative.

@@ -46,7 +46,7 @@ class ProgressDependentLoss(LossFunction):
 
 
 def set_progress(module: nn.Module, value: float) -> None:
-    """Tell every timed loss inside a module how far the training has come.
+    """Set how far the training has come, for every loss inside a module that depends on it.
 
     Args:
         module: A loss, or what holds losses, alone or stacked; values are changed in place.
@@ -57,8 +57,8 @@ def set_progress(module: nn.Module, value: float) -> None:
     """
     check_interval("value", value, 0, 1)
     with torch.no_grad():
-        for time in _times(module):
-            time.fill_(value)
+        for progress in _progress_tensors(module):
+            progress.fill_(value)
 
 
 @contextmanager
@@ -75,23 +75,23 @@ def at_progress(module: nn.Module, value: float) -> Iterator[None]:
     Raises:
         ValueError: If ``value`` is not in [0, 1].
     """
-    before = [time.clone() for time in _times(module)]
+    before = [progress.clone() for progress in _progress_tensors(module)]
     try:
         set_progress(module, value)
         yield
     finally:
         with torch.no_grad():
-            for time, kept in zip(_times(module), before, strict=True):
-                time.copy_(kept)
+            for progress, kept in zip(_progress_tensors(module), before, strict=True):
+                progress.copy_(kept)
 
 
 def depends_on_progress(module: nn.Module) -> bool:
-    """Whether there is a timed loss inside a module."""
-    return any(True for _ in _times(module))
+    """Whether a loss inside a module depends on the progress of its training."""
+    return any(True for _ in _progress_tensors(module))
 
 
-def _times(module: nn.Module) -> Iterator[Tensor]:
-    """The time of each timed loss, (), and of each group of stacked ones, (C,)."""
+def _progress_tensors(module: nn.Module) -> Iterator[Tensor]:
+    """The progress of each loss that depends on it, (), and of each stacked group, (C,)."""
     for part in module.modules():
         if isinstance(part, ProgressDependentLoss):
             yield part.progress

@@ -25,7 +25,7 @@ class CMAESSearcher(Searcher):
         population: Candidates a generation, at least 2.
         sigma: Initial step size.
 
-    Candidates without a fitness (rejected, diverged, failed) are told as worse than the worst.
+    Candidates without a fitness (rejected, diverged, failed) count as worse than all that have one.
 
     Raises:
         ValueError: If ``population`` is below 2 or ``sigma`` is not positive.

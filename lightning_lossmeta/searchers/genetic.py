@@ -18,12 +18,12 @@ from lightning_lossmeta.families.expression.space import ExpressionSpace
 from lightning_lossmeta.families.spaces import Space
 from lightning_lossmeta.losses.checks import check_interval
 from lightning_lossmeta.searchers.base import Searcher
-from lightning_lossmeta.searchers.genetic_operators import crossed, mutated
+from lightning_lossmeta.searchers.genetic_operators import crossover, mutate
 
 
 @dataclass(frozen=True, eq=False)
 class Individual:
-    """A tree with the weights of its edges and what they were told to be worth."""
+    """A tree with the weights of its edges, and their fitness as far as it is known."""
 
     tree: gp.PrimitiveTree
     theta: tuple[float, ...]
@@ -31,17 +31,17 @@ class Individual:
 
     @classmethod
     def new(cls, tree: gp.PrimitiveTree) -> Individual:
-        """With weights of one, the expression as it is written."""
+        """An expression as it is written, that is, with weights of one."""
         return cls(tree, (1.0,) * (len(tree) - 1))
 
     @classmethod
     def from_evaluation(cls, item: Evaluation, space: ExpressionSpace) -> Individual:
-        """As it came back, weights refined or not."""
+        """An evaluated candidate, with the weights that a local search may have refined."""
         tree = parse_expression(item.candidate.structure, space)
         return cls(tree, item.candidate.theta, item.fitness)
 
     def candidate(self) -> Candidate:
-        """What a family builds."""
+        """The candidate that a family builds a loss of."""
         return Candidate(str(self.tree), self.theta)
 
 
@@ -130,7 +130,7 @@ class GeneticProgrammingSearcher(Searcher):
         return Individual.new(self._space.random_tree(self.min_depth, self.max_depth))
 
     def _elite(self) -> list[Individual]:
-        """The best, each expression once."""
+        """The individuals of best fitness, each expression once."""
         ranked = sorted(self._individuals, key=lambda item: item.fitness, reverse=True)
         best: dict[str, Individual] = {}
         for item in ranked:
@@ -142,9 +142,9 @@ class GeneticProgrammingSearcher(Searcher):
         draw = random.random()
         parent = self._winner()
         if draw < self.crossover:
-            tree = crossed(parent.tree, self._winner().tree, self._space)
+            tree = crossover(parent.tree, self._winner().tree, self._space)
         elif draw < self.crossover + self.mutation:
-            tree = mutated(parent.tree, self._space)
+            tree = mutate(parent.tree, self._space)
         else:
             return parent
         return parent if tree is None or tree == parent.tree else Individual.new(tree)

@@ -9,16 +9,33 @@ from deap import gp
 from lightning_lossmeta.families.expression.space import ExpressionSpace
 
 
-def crossed(
+def crossover(
     first: gp.PrimitiveTree, second: gp.PrimitiveTree, space: ExpressionSpace
 ) -> gp.PrimitiveTree | None:
-    """A tree with one of its subtrees replaced by one of another's; ``None`` if it is too large."""
+    """Replace a random subtree of one tree by one of another's.
+
+    Args:
+        first: Left as it is.
+        second: Left as it is.
+        space: How large the child may be.
+
+    Returns:
+        The child, corrected to hold f and y, or ``None`` if it is too large.
+    """
     child, _ = gp.cxOnePoint(gp.PrimitiveTree(first), gp.PrimitiveTree(second))
-    return space.corrected(child)
+    return space.correct(child)
 
 
-def mutated(tree: gp.PrimitiveTree, space: ExpressionSpace) -> gp.PrimitiveTree | None:
-    """A tree with a subtree replaced by a random one of depth 0 to 2; ``None`` if too large."""
+def mutate(tree: gp.PrimitiveTree, space: ExpressionSpace) -> gp.PrimitiveTree | None:
+    """Replace a random subtree by a new one of depth 0 to 2.
+
+    Args:
+        tree: Left as it is.
+        space: How large the child may be.
+
+    Returns:
+        The child, corrected to hold f and y, or ``None`` if it is too large.
+    """
     subtree = partial(gp.genHalfAndHalf, min_=0, max_=2)
     (child,) = gp.mutUniform(gp.PrimitiveTree(tree), subtree, space.primitives)
-    return space.corrected(child)
+    return space.correct(child)

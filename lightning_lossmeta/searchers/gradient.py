@@ -59,7 +59,7 @@ class GradientSearcher(Searcher):
         self._space = space
         self._generator = np.random.default_rng(seed)
         self._digest, self._unmoved = "", False
-        self._next = [self._drawn() for _ in range(self.population)]
+        self._next = [self._new_start() for _ in range(self.population)]
 
     def _ask(self) -> list[Candidate]:
         return [Candidate(None, theta) for theta in self._next]
@@ -67,12 +67,12 @@ class GradientSearcher(Searcher):
     def _tell(self, evaluations: list[Evaluation]) -> None:
         asked = self._next
         self._next = [
-            item.candidate.theta if _went_well(item) else self._drawn() for item in evaluations
+            item.candidate.theta if _succeeded(item) else self._new_start() for item in evaluations
         ]
         self._unmoved = self._next == asked
 
-    def _drawn(self) -> Theta:
-        """Another start."""
+    def _new_start(self) -> Theta:
+        """Where another descent begins; all starts so far go into the digest."""
         theta = self._space.sample(self._generator, self.sigma).theta
         self._digest = hashlib.sha256(f"{self._digest} {theta}".encode()).hexdigest()
         return theta
@@ -83,14 +83,14 @@ class GradientSearcher(Searcher):
         return _UNMOVED if self._unmoved else None
 
     def state_dict(self) -> dict[str, Any]:
-        """What was told so far, and a digest of the starts, which a refined theta does not show."""
+        """The history, and a digest of the starts, which a refined theta does not show."""
         return {**super().state_dict(), "starts": self._digest}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Replay what was told.
+        """Replay the history.
 
         Raises:
-            RuntimeError: If the search was not started, or told something since.
+            RuntimeError: If the search was not started, or went on since.
             ValueError: If the state is none, or the starts that this searcher draws are not those
                 of the state.
         """
@@ -102,5 +102,5 @@ class GradientSearcher(Searcher):
             )
 
 
-def _went_well(item: Evaluation) -> bool:
+def _succeeded(item: Evaluation) -> bool:
     return item.trained and math.isfinite(item.fitness)

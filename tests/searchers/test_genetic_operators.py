@@ -7,7 +7,7 @@ from deap import gp
 from lightning_lossmeta.families.expression.isolated_random import IsolatedRandom
 from lightning_lossmeta.families.expression.parser import parse_expression
 from lightning_lossmeta.families.expression.space import ExpressionSpace
-from lightning_lossmeta.searchers.genetic_operators import crossed, mutated
+from lightning_lossmeta.searchers.genetic_operators import crossover, mutate
 
 SPACES = [
     ExpressionSpace(10, 200),
@@ -35,7 +35,7 @@ def test_all_trees_belong_to_the_space(space):
     for _ in range(400):
         first, second = random.sample(trees, 2)
         before = str(first), str(second)
-        children = [crossed(first, second, space), mutated(first, space)]
+        children = [crossover(first, second, space), mutate(first, space)]
         assert (str(first), str(second)) == before
         trees += [child for child in children if child is not None]
     for tree in trees:
@@ -57,7 +57,7 @@ def test_first_trees_are_ramped():
 def test_correction_replaces_one_terminal_by_a_binary_operator_on_both():
     seen = set()
     for _ in range(300):
-        tree = ExpressionSpace(10, 200).corrected(_one_sided("add(tanh(f), -1)"))
+        tree = ExpressionSpace(10, 200).correct(_one_sided("add(tanh(f), -1)"))
         text = str(tree)
         seen.add(text)
         assert len(tree) == 6
@@ -74,20 +74,20 @@ BINARY = ["add", "sub", "mul", "aq", "min", "max"]
 
 def test_correction_keeps_the_limits():
     deep = "tanh(square(f))"
-    assert ExpressionSpace(2, 10).corrected(_one_sided(deep)) is None
-    assert ExpressionSpace(3, 4).corrected(_one_sided(deep)) is None
-    assert ExpressionSpace(3, 5).corrected(_one_sided(deep)).height == 3
+    assert ExpressionSpace(2, 10).correct(_one_sided(deep)) is None
+    assert ExpressionSpace(3, 4).correct(_one_sided(deep)) is None
+    assert ExpressionSpace(3, 5).correct(_one_sided(deep)).height == 3
     shallow = {
-        str(ExpressionSpace(2, 9).corrected(_one_sided("add(tanh(f), -1)"))) for _ in range(50)
+        str(ExpressionSpace(2, 9).correct(_one_sided("add(tanh(f), -1)"))) for _ in range(50)
     }
     assert all(text.startswith("add(tanh(f), ") for text in shallow)
 
 
 def test_what_holds_both_is_not_corrected():
     tree = parse_expression("sub(f, tanh(y))")
-    assert ExpressionSpace().corrected(tree) is tree
+    assert ExpressionSpace().correct(tree) is tree
     assert str(tree) == "sub(f, tanh(y))"
-    assert ExpressionSpace(1, 9).corrected(tree) is None
+    assert ExpressionSpace(1, 9).correct(tree) is None
 
 
 def test_randomness_of_its_own():

@@ -31,7 +31,7 @@ class InvariantCheck(MetaCallback):
         self._num_classes = 0
 
     def on_search_start(self, search: Search) -> None:
-        """Learn the class count.
+        """Take over the class count.
 
         Raises:
             ValueError: If the task is no classification.
@@ -41,7 +41,7 @@ class InvariantCheck(MetaCallback):
         self._num_classes = search.num_classes
 
     def screen(self, candidate: Candidate, loss: LossFunction) -> Evaluation | None:
-        """Reject what does not train."""
+        """Reject a loss that does not pull an untrained network to the target."""
         with at_progress(loss, 0.5):
             if trainable(loss, self._num_classes, self.test):
                 return None

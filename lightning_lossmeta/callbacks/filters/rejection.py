@@ -83,7 +83,7 @@ class RejectionFilter(MetaCallback):
         self._seed = 0
 
     def on_search_start(self, search: Search) -> None:
-        """Learn the class count and the seed."""
+        """Take over the class count and the seed."""
         self.counts.clear()
         self._num_classes = search.num_classes
         self._seed = derived_seed(search.seed, PREDICTIONS)
@@ -158,7 +158,7 @@ def improvement(
 ) -> float:
     """How much better predictions are after steps down the slope of a loss.
 
-    A timed loss is taken through all its times.
+    The progress of a loss that depends on it runs from 0 to 1 meanwhile, and is restored.
 
     Args:
         loss: Any loss.
@@ -194,7 +194,7 @@ def improvement(
 
 
 def _metric(loss: LossFunction, output: Tensor, target: Tensor) -> float:
-    """Less is better."""
+    """The share of errors, or the squared error: less is better."""
     if isinstance(loss, RegressionLoss):
         return float((output - target).square().mean())
     return float((output.argmax(dim=1) != target).double().mean())

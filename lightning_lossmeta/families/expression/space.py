@@ -76,7 +76,7 @@ class ExpressionSpace(Space):
         return Candidate(str(tree), (1.0,) * (len(tree) - 1))
 
     def random_tree(self, min_depth: int, max_depth: int) -> gp.PrimitiveTree:
-        """Draw a tree by the ramped half-and-half method, :meth:`corrected` to hold f and y.
+        """Draw a tree by the ramped half-and-half method, and :meth:`correct` it.
 
         Random numbers are those of Python's ``random`` module.
 
@@ -87,12 +87,12 @@ class ExpressionSpace(Space):
         low, high = (min(depth, self.max_height) for depth in (min_depth, max_depth))
         while True:
             drawn = gp.PrimitiveTree(gp.genHalfAndHalf(self.primitives, low, high))
-            tree = self.corrected(drawn)
+            tree = self.correct(drawn)
             if tree is not None:
                 return tree
             low = 1  # small spaces may hold no full tree of the depth asked for
 
-    def corrected(self, tree: gp.PrimitiveTree) -> gp.PrimitiveTree | None:
+    def correct(self, tree: gp.PrimitiveTree) -> gp.PrimitiveTree | None:
         """See to it that a tree holds both f and y.
 
         Where one is missing, a random terminal gives way to a random binary operator with f and y

@@ -25,7 +25,7 @@ from lightning_lossmeta.families.expression.progress_dependent import (
 )
 from lightning_lossmeta.losses import depends_on_progress, set_progress
 from lightning_lossmeta.searchers import GeneticProgrammingSearcher
-from lightning_lossmeta.searchers.genetic_operators import crossed, mutated
+from lightning_lossmeta.searchers.genetic_operators import crossover, mutate
 
 TIMED = ExpressionFamily(progress=True)
 FADING = "mul(sub(+1, t), square(sub(f, y)))"
@@ -47,7 +47,7 @@ def _trees(space, count=300):
         trees = [space.random_tree(2, 4) for _ in range(50)]
         for _ in range(count):
             pair = random.sample(trees, 2)
-            children = crossed(*pair, space), mutated(pair[0], space)
+            children = crossover(*pair, space), mutate(pair[0], space)
             trees += [tree for tree in children if tree is not None]
     return trees
 
