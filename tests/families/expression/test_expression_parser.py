@@ -78,6 +78,7 @@ EDITS = st.lists(
 )
 
 
+@pytest.mark.filterwarnings("ignore::SyntaxWarning")  # of Python's parser: "1if"
 @given(EXPRESSIONS, EDITS)
 @settings(max_examples=500, deadline=None)
 def test_what_is_nearly_an_expression_is_read_as_python_reads_it(drawn, edits):
