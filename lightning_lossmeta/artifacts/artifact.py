@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lightning_lossmeta._subclasses import all_subclasses
 from lightning_lossmeta.artifacts.files import write_atomic
 from lightning_lossmeta.artifacts.reading import (
     ArtifactError,
@@ -23,7 +24,7 @@ from lightning_lossmeta.artifacts.reading import (
     some_keys,
 )
 from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.families import LossFamily, Normalisation, NormalisedFamily, NormalisedLoss
+from lightning_lossmeta.families import LossFamily, Normalisation, NormalisedLoss
 from lightning_lossmeta.losses.base import LossFunction, Reduction
 
 FORMAT = "lightning_lossmeta/loss"
@@ -72,10 +73,10 @@ class Artifact:
         cls, family: LossFamily, candidate: Candidate, provenance: Mapping[str, Any] | None = None
     ) -> Artifact:
         """The artefact of a family's candidate."""
-        if not isinstance(family, NormalisedFamily):
-            return cls(family, candidate, provenance=provenance or {})
-        normalisation = family.normalisation(family.family.build(candidate))
-        return cls(family.family, candidate, normalisation, provenance=provenance or {})
+        frozen = family.freeze(candidate)
+        return cls(
+            frozen.family, frozen.candidate, frozen.normalisation, provenance=provenance or {}
+        )
 
     def build(self) -> LossFunction:
         """The loss."""
@@ -194,15 +195,11 @@ def _family(content: Any) -> LossFamily:
 
 def _known_families() -> dict[str, type[LossFamily]]:
     """The serializable families that are defined by now; of one name the first."""
-    found: dict[str, type[LossFamily]] = {}
-    for cls in _subclasses(LossFamily):
+    families: dict[str, type[LossFamily]] = {}
+    for cls in all_subclasses(LossFamily):
         if cls.serializable and not inspect.isabstract(cls):
-            found.setdefault(cls.name, cls)
-    return found
-
-
-def _subclasses(cls: type[Any]) -> list[type[Any]]:
-    return [sub for child in cls.__subclasses__() for sub in (child, *_subclasses(child))]
+            families.setdefault(cls.name, cls)
+    return families
 
 
 def _candidate(content: Any) -> Candidate:

@@ -6,13 +6,12 @@ import difflib
 import inspect
 import re
 import sys
-from collections.abc import Iterable
-from typing import Any
 
 import pytorch_lightning as pl
 from jsonargparse import ArgumentParser
 from torch import nn
 
+from lightning_lossmeta._subclasses import all_subclasses
 from lightning_lossmeta.callbacks import MetaCallback
 from lightning_lossmeta.evaluators import Evaluator
 from lightning_lossmeta.families import LossFamily
@@ -66,12 +65,5 @@ def _arguments() -> set[str]:
 
 
 def _ours() -> set[type]:
-    subclasses = (cls for root in _ROOTS for cls in _subclasses(root))
+    subclasses = (cls for root in _ROOTS for cls in all_subclasses(root))
     return {cls for cls in subclasses if cls.__module__.startswith("lightning_lossmeta")}
-
-
-def _subclasses(cls: type[Any]) -> Iterable[type[Any]]:
-    child: type[Any]
-    for child in cls.__subclasses__():
-        yield child
-        yield from _subclasses(child)

@@ -47,7 +47,7 @@ def parameters(ready: ReadyLoss) -> str:
     if ready.artifact is None:
         return ready.loss.extra_repr()
     candidate, family = ready.artifact.candidate, ready.artifact.family
-    names = getattr(family.space, "names", tuple(f"theta{i}" for i in range(len(candidate.theta))))
+    names = family.space.theta_names(candidate)
     pairs = [f"{name} {value:.6g}" for name, value in zip(names, candidate.theta, strict=False)]
     text = ", ".join(pairs[:_PARAMETERS_SHOWN])
     if len(pairs) > _PARAMETERS_SHOWN:

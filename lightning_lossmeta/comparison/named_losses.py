@@ -8,6 +8,7 @@ from typing import Any
 
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.families.base import LossFamily
+from lightning_lossmeta.families.spaces import FiniteSpace
 from lightning_lossmeta.losses.base import LossFunction
 
 
@@ -22,17 +23,18 @@ class NamedLosses(LossFamily):
     """
 
     name = "named"
+    space: FiniteSpace
     serializable = False
 
     def __init__(self, losses: Mapping[str, LossFunction]) -> None:
         if not losses:
             raise ValueError("Expected argument `losses` to hold at least one loss, got none.")
         self.losses = dict(losses)
-        self.space = tuple(self.losses)
+        self.space = FiniteSpace(tuple(self.losses))
 
     def candidates(self) -> list[Candidate]:
         """All of them, in order."""
-        return [Candidate(name) for name in self.losses]
+        return [Candidate(name) for name in self.space.structures]
 
     def build(self, candidate: Candidate) -> LossFunction:
         """A copy of the loss of that name."""

@@ -1,20 +1,19 @@
 """What can be learned: families of loss functions."""
 
-from lightning_lossmeta.families.base import LossFamily, VectorSpace
+from lightning_lossmeta.families.base import FrozenCandidate, LossFamily
 from lightning_lossmeta.families.expression.family import ExpressionFamily
-from lightning_lossmeta.families.expression.grammar import ExpressionSpace
 from lightning_lossmeta.families.expression.loss import ExpressionLoss, ExpressionRegressionLoss
 from lightning_lossmeta.families.expression.progress_dependent import (
     ProgressExpressionLoss,
     ProgressExpressionRegressionLoss,
 )
+from lightning_lossmeta.families.expression.space import ExpressionSpace
 from lightning_lossmeta.families.network import NetworkFamily, NetworkSpace
 from lightning_lossmeta.families.network_loss import NetworkLoss, NetworkRegressionLoss
-from lightning_lossmeta.families.normalised import (
-    Normalisation,
-    NormalisedFamily,
-    NormalisedLoss,
-)
+from lightning_lossmeta.families.normalisation import Normalisation
+from lightning_lossmeta.families.normalised import NormalisedFamily, NormalisedLoss
+from lightning_lossmeta.families.skeleton import Skeleton
+from lightning_lossmeta.families.spaces import FiniteSpace, Space, VectorSpace
 from lightning_lossmeta.families.taylor import TaylorFamily
 from lightning_lossmeta.families.taylor_loss import TaylorLoss, TaylorRegressionLoss
 
@@ -23,6 +22,8 @@ __all__ = [
     "ExpressionLoss",
     "ExpressionRegressionLoss",
     "ExpressionSpace",
+    "FiniteSpace",
+    "FrozenCandidate",
     "LossFamily",
     "NetworkFamily",
     "NetworkLoss",
@@ -33,6 +34,8 @@ __all__ = [
     "NormalisedLoss",
     "ProgressExpressionLoss",
     "ProgressExpressionRegressionLoss",
+    "Skeleton",
+    "Space",
     "TaylorFamily",
     "TaylorLoss",
     "TaylorRegressionLoss",

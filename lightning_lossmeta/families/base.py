@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from lightning_lossmeta.candidate import Candidate
+from lightning_lossmeta.families.normalisation import Normalisation
+from lightning_lossmeta.families.skeleton import Skeleton
+from lightning_lossmeta.families.spaces import Space
 from lightning_lossmeta.losses.base import LossFunction
 
 
@@ -16,21 +19,18 @@ class UnusableLossError(ValueError):
 
 
 @dataclass(frozen=True)
-class VectorSpace:
-    """A search space of real vectors.
+class FrozenCandidate:
+    """A candidate in a form that a file can hold, with all that was measured for it.
 
     Args:
-        names: One name a coordinate.
-        start: Where a search begins.
+        family: A serializable family.
+        candidate: Of that family.
+        normalisation: The affine map applied after the family's loss, if any.
     """
 
-    names: tuple[str, ...]
-    start: tuple[float, ...]
-
-    @property
-    def dimension(self) -> int:
-        """How many coordinates a candidate has."""
-        return len(self.names)
+    family: LossFamily
+    candidate: Candidate
+    normalisation: Normalisation | None = None
 
 
 class LossFamily(ABC):
@@ -40,7 +40,8 @@ class LossFamily(ABC):
         name: The family's name in an artefact; unique among the families.
         serializable: Whether an artefact can hold it, that is, whether
             ``type(family)(**family.settings()) == family``.
-        space: What a searcher needs to know, e.g. a :class:`VectorSpace`.
+        space: What a searcher searches, e.g. a
+            :class:`~lightning_lossmeta.families.spaces.VectorSpace`.
         later_settings: Settings that older artefacts lack; lacking means the default.
         former_settings: The present name of each setting that older artefacts name otherwise.
     """
@@ -49,7 +50,7 @@ class LossFamily(ABC):
     serializable: ClassVar[bool] = True
     later_settings: ClassVar[frozenset[str]] = frozenset()
     former_settings: ClassVar[Mapping[str, str]] = {}
-    space: Any
+    space: Space
 
     @abstractmethod
     def build(self, candidate: Candidate) -> LossFunction:
@@ -73,6 +74,43 @@ class LossFamily(ABC):
 
         The constructor's arguments, all of them, where the family is serializable.
         """
+
+    def key(self, candidate: Candidate) -> str:
+        """A name of the function that a candidate stands for, by which an archive compares.
+
+        Candidates of equal keys are the same function; the converse need not hold. By default
+        candidates are the same if structure and theta are.
+
+        Raises:
+            ValueError: If the candidate does not belong to this family.
+        """
+        theta = [float(value) + 0.0 for value in candidate.theta]  # -0.0 becomes 0.0
+        return repr((candidate.structure, theta))
+
+    def skeleton(self, candidate: Candidate) -> Skeleton | None:
+        """What a local search on theta leaves of a candidate as it is.
+
+        By default ``None``: where it began can't be told from where it ended.
+
+        Raises:
+            ValueError: If the candidate does not belong to this family.
+        """
+        return None
+
+    def freeze(self, candidate: Candidate) -> FrozenCandidate:
+        """The candidate as an artefact stores it.
+
+        A family that measures something for each candidate gives back one that holds the result,
+        so that the file's loss is the same to the last bit wherever it is read.
+
+        Raises:
+            ValueError: If the candidate does not belong to this family.
+        """
+        return FrozenCandidate(self, candidate)
+
+    def local_search_obstacle(self) -> str | None:
+        """What keeps a local search on theta from being right here, or ``None``."""
+        return None
 
     def expression(self, candidate: Candidate) -> Any:
         """The loss of one class, averaged over the classes, as a SymPy expression: for exports.

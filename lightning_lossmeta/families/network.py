@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from torch import nn
 
 from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.families.base import LossFamily, VectorSpace, check_problem
+from lightning_lossmeta.families.base import LossFamily, check_problem
 from lightning_lossmeta.families.network_loss import (
     NetworkLoss,
     NetworkRegressionLoss,
@@ -21,6 +22,7 @@ from lightning_lossmeta.families.network_loss import (
     network_widths,
     written,
 )
+from lightning_lossmeta.families.spaces import Seed, VectorSpace
 from lightning_lossmeta.losses.base import LossFunction
 
 _KINDS: dict[str, type[WeightedNetwork]] = {
@@ -57,6 +59,10 @@ class NetworkSpace(VectorSpace):
         """
         return _drawn(self.widths, seed)
 
+    def sample(self, seed: Seed, sigma: float = 0.1) -> Candidate:
+        """A network as it is initialised, by :meth:`draw`; ``sigma`` has no effect."""
+        return Candidate(None, self.draw(int(np.random.default_rng(seed).integers(2**63))))
+
 
 class NetworkFamily(LossFamily):
     """All feed-forward networks of one shape on (prediction, target): 2,751 weights for 2-50-50-1.
@@ -88,6 +94,7 @@ class NetworkFamily(LossFamily):
     """
 
     name = "network"
+    space: NetworkSpace
     former_settings: ClassVar[Mapping[str, str]] = {"task": "problem"}
 
     def __init__(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,48 +11,16 @@ from torch import Tensor
 
 from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.families.base import LossFamily, UnusableLossError
+from lightning_lossmeta.families.base import FrozenCandidate, LossFamily, UnusableLossError
+from lightning_lossmeta.families.normalisation import Normalisation
 from lightning_lossmeta.families.simplex import simplex_points
+from lightning_lossmeta.families.skeleton import Skeleton
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.losses.checks import check_interval
-from lightning_lossmeta.losses.progress_dependent import set_progress
+from lightning_lossmeta.losses.progress_dependent import at_progress
 
 # Ranges below this, absolute or relative to the values, are what rounding makes of a constant.
 _ROUNDING = 1e-12
-
-
-@dataclass(frozen=True)
-class Normalisation:
-    """The affine map L -> scale * (L - offset) and how it was found.
-
-    Args:
-        scale: eta / (Lmax - Lmin).
-        offset: Lmin.
-        eta: The width of the range that was asked for.
-        num_classes: The class count of the simplex that was sampled.
-
-    Raises:
-        ValueError: If scale or eta is not positive, a number not finite, or ``num_classes`` < 2.
-
-    >>> Normalisation(scale=2.0, offset=-0.1, eta=1.0, num_classes=10).formula("L")
-    '2 * ( L + 0.1 )'
-    """
-
-    scale: float
-    offset: float
-    eta: float
-    num_classes: int
-
-    def __post_init__(self) -> None:
-        check_interval("scale", self.scale, 0, math.inf, "()")
-        check_interval("offset", self.offset, -math.inf, math.inf, "()")
-        check_interval("eta", self.eta, 0, math.inf, "()")
-        check_at_least(2, num_classes=self.num_classes)
-
-    def formula(self, formula: str) -> str:
-        """The formula of a loss under this map."""
-        sign = "+" if self.offset < 0 else "-"
-        return f"{self.scale:.4g} * ( {formula} {sign} {abs(self.offset):.4g} )"
 
 
 class NormalisedLoss(LossFunction):
@@ -128,10 +96,8 @@ class NormalisedFamily(LossFamily):
         Raises:
             ValueError: If the loss is constant or not finite on the simplex.
         """
-        with torch.no_grad():
-            set_progress(loss, 0.5)
+        with torch.no_grad(), at_progress(loss, 0.5):
             values = loss.per_sample(self._logits, self._target)
-            set_progress(loss, 0)
         low, high = float(values.min()), float(values.max())
         least = _ROUNDING * max(1.0, abs(low), abs(high))
         if not (math.isfinite(low) and math.isfinite(high) and high - low > least):
@@ -158,8 +124,30 @@ class NormalisedFamily(LossFamily):
 
     def formula(self, candidate: Candidate) -> str:
         """The formula before normalisation, under the map."""
-        found = self.normalisation(self.family.build(candidate))
-        return found.formula(self.family.formula(candidate))
+        return self._measured(candidate).formula(self.family.formula(candidate))
+
+    def key(self, candidate: Candidate) -> str:
+        """That of the inner family: equal losses have equal ranges."""
+        return self.family.key(candidate)
+
+    def skeleton(self, candidate: Candidate) -> Skeleton | None:
+        """That of the inner family."""
+        return self.family.skeleton(candidate)
+
+    def freeze(self, candidate: Candidate) -> FrozenCandidate:
+        """The inner family's candidate and the constants that were measured for it."""
+        frozen = self.family.freeze(candidate)
+        return replace(frozen, normalisation=self._measured(candidate))
+
+    def local_search_obstacle(self) -> str | None:
+        """That the map depends on theta, which the slopes of a local search leave out."""
+        return (
+            "the scale of a normalised loss changes with theta, which a local search can't "
+            "see; leave the normalisation out."
+        )
+
+    def _measured(self, candidate: Candidate) -> Normalisation:
+        return self.normalisation(self.family.build(candidate))
 
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments; the inner family by name and settings."""
@@ -173,7 +161,7 @@ class NormalisedFamily(LossFamily):
 
 
 def check_range(eta: float, samples: int) -> None:
-    """Refuse a range that no loss can be brought to, or a count that is none.
+    """Refuse a range that no loss can be brought to, or a negative number of samples.
 
     Raises:
         ValueError: If ``eta`` is not positive or ``samples`` is negative.

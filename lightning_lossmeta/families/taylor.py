@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.families.base import LossFamily, VectorSpace, check_problem, class_symbols
+from lightning_lossmeta.families.base import LossFamily, check_problem, class_symbols
+from lightning_lossmeta.families.spaces import VectorSpace
 from lightning_lossmeta.families.taylor_loss import (
     CONVENTIONS,
     TaylorLoss,
@@ -61,6 +62,7 @@ class TaylorFamily(LossFamily):
     """
 
     name = "taylor"
+    space: VectorSpace
     former_settings: ClassVar[Mapping[str, str]] = {"task": "problem"}
 
     #: Settings that older artefacts lack; they mean the default.
@@ -77,11 +79,11 @@ class TaylorFamily(LossFamily):
         self.order = order
         self.convention = convention
         self.terms = taylor_terms(order, convention)
-        self.start = start if isinstance(start, str) else self._numbers(start)
+        self.start = start if isinstance(start, str) else self._checked_start(start)
         names = tuple(f"theta{index}" for index in range(len(self.terms) + 2))
-        self.space = VectorSpace(names, self._first())
+        self.space = VectorSpace(names, self._start_theta())
 
-    def _first(self) -> tuple[float, ...]:
+    def _start_theta(self) -> tuple[float, ...]:
         if not isinstance(self.start, str):
             return tuple(self.start)
         if self.start not in _STARTS[self.problem]:
@@ -103,7 +105,7 @@ class TaylorFamily(LossFamily):
         ]
         return (0.0, 0.0, *coefficients)
 
-    def _numbers(self, start: Any) -> list[float]:
+    def _checked_start(self, start: Any) -> list[float]:
         if not isinstance(start, (list, tuple)) or len(start) != len(self.terms) + 2:
             raise ValueError(self._bad_start(start))
         for value in start:

@@ -17,7 +17,6 @@ from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.evaluators.base import ProgressFn
 from lightning_lossmeta.families.base import LossFamily
-from lightning_lossmeta.families.normalised import NormalisedFamily
 from lightning_lossmeta.local_search.base import Refiner, RefinerJob
 from lightning_lossmeta.local_search.episodes import Episodes, task_rules, unrolling_obstacle
 from lightning_lossmeta.local_search.higher_backend import higher_obstacle, meta_loss_by_higher
@@ -108,11 +107,8 @@ class GradientRefiner(Refiner):
 
     def unsupported(self, family: LossFamily, tasks: Sequence[Task]) -> str | None:
         """What keeps a task or family from being refined."""
-        if isinstance(family, NormalisedFamily):
-            return (
-                "the scale of a normalised loss changes with theta, which a local search can't "
-                "see; leave the normalisation out."
-            )
+        if reason := family.local_search_obstacle():
+            return reason
         for task in tasks:
             if reason := self._unsupported(task):
                 return f"{task.name}: {reason}"

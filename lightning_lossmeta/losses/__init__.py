@@ -15,6 +15,7 @@ from lightning_lossmeta.losses.generalized import (
 )
 from lightning_lossmeta.losses.progress_dependent import (
     ProgressDependentLoss,
+    at_progress,
     depends_on_progress,
     set_progress,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "SparseLabelSmoothing",
     "SymmetricCrossEntropy",
     "TruncatedGeneralizedCrossEntropy",
+    "at_progress",
     "depends_on_progress",
     "functional",
     "set_progress",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ class ProgressDependentLoss(LossFunction):
 
     It is a number (), 0 in the first step and wherever nobody sets it. In a Lightning fit the
     callback :class:`~lightning_lossmeta.callbacks.training_progress.TrainingProgress` does, in a
-    loop of one's own :func:`set_progress`.
+    loop of one's own :func:`set_progress`. What only looks at a loss uses :func:`at_progress`.
 
     Args:
         reduction: As in :class:`~lightning_lossmeta.losses.base.LossFunction`.
@@ -45,7 +46,7 @@ class ProgressDependentLoss(LossFunction):
 
 
 def set_progress(module: nn.Module, value: float) -> None:
-    """Tell every timed loss inside a module how far the training has come.
+    """Set how far the training has come, for every loss inside a module that depends on it.
 
     Args:
         module: A loss, or what holds losses, alone or stacked; values are changed in place.
@@ -56,17 +57,41 @@ def set_progress(module: nn.Module, value: float) -> None:
     """
     check_interval("value", value, 0, 1)
     with torch.no_grad():
-        for time in _times(module):
-            time.fill_(value)
+        for progress in _progress_tensors(module):
+            progress.fill_(value)
+
+
+@contextmanager
+def at_progress(module: nn.Module, value: float) -> Iterator[None]:
+    """Look at losses as they are at one moment of a training, and leave them as they were.
+
+    Within the context :func:`set_progress` may move on; at its end, also after an error, each loss
+    gets back the progress that it had.
+
+    Args:
+        module: A loss, or what holds losses, alone or stacked.
+        value: t, in [0, 1].
+
+    Raises:
+        ValueError: If ``value`` is not in [0, 1].
+    """
+    before = [progress.clone() for progress in _progress_tensors(module)]
+    try:
+        set_progress(module, value)
+        yield
+    finally:
+        with torch.no_grad():
+            for progress, kept in zip(_progress_tensors(module), before, strict=True):
+                progress.copy_(kept)
 
 
 def depends_on_progress(module: nn.Module) -> bool:
-    """Whether there is a timed loss inside a module."""
-    return any(True for _ in _times(module))
+    """Whether a loss inside a module depends on the progress of its training."""
+    return any(True for _ in _progress_tensors(module))
 
 
-def _times(module: nn.Module) -> Iterator[Tensor]:
-    """The time of each timed loss, (), and of each group of stacked ones, (C,)."""
+def _progress_tensors(module: nn.Module) -> Iterator[Tensor]:
+    """The progress of each loss that depends on it, (), and of each stacked group, (C,)."""
     for part in module.modules():
         if isinstance(part, ProgressDependentLoss):
             yield part.progress

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
+from lightning_lossmeta.families.spaces import Space
 from lightning_lossmeta.task import Objective
 
 
@@ -22,10 +23,12 @@ class Searcher(ABC):
     Attributes:
         accepts_refined: Whether evaluations may come back with another theta than was asked, as a
             local search leaves it.
+        accepts: Kinds of space that it can search; :meth:`start` refuses the others.
         objectives: What evaluations are scored by; known once the search has started.
     """
 
     accepts_refined: ClassVar[bool] = False
+    accepts: ClassVar[tuple[type[Space], ...]] = (Space,)
     objectives: tuple[Objective, ...] = (Objective(),)
 
     def __init__(self) -> None:
@@ -35,7 +38,10 @@ class Searcher(ABC):
 
     @abstractmethod
     def _start(self, space: Any, seed: int) -> None:
-        """Begin anew in ``space``; :attr:`objectives` are set."""
+        """Begin anew in ``space``, one of those that :attr:`accepts` names.
+
+        :attr:`objectives` are set by then.
+        """
 
     @abstractmethod
     def _ask(self) -> list[Candidate]:
@@ -69,7 +75,7 @@ class Searcher(ABC):
         return self._history
 
     def start(
-        self, space: Any, seed: int, objectives: Sequence[Objective] = (Objective(),)
+        self, space: Space, seed: int, objectives: Sequence[Objective] = (Objective(),)
     ) -> None:
         """Begin a search in a family's space.
 
@@ -82,6 +88,12 @@ class Searcher(ABC):
             TypeError: If this searcher can't search such a space.
             ValueError: If it can't search for so many objectives.
         """
+        if not isinstance(space, self.accepts):
+            kinds = " or ".join(kind.__name__ for kind in self.accepts)
+            raise TypeError(
+                f"Expected a family whose space is of kind {kinds} for {type(self).__name__}, got "
+                f"{type(space).__name__}: choose another family or searcher."
+            )
         self.objectives = tuple(objectives)
         self._start(space, seed)
         self._history, self._asked, self._started = [], None, True

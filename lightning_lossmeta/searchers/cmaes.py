@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import warnings
-from typing import Any
+from typing import Any, ClassVar
 
 import cma
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation
-from lightning_lossmeta.families.base import VectorSpace
+from lightning_lossmeta.families.spaces import Space, VectorSpace
 from lightning_lossmeta.losses.checks import check_interval
 from lightning_lossmeta.searchers.base import Searcher
 
@@ -25,11 +25,13 @@ class CMAESSearcher(Searcher):
         population: Candidates a generation, at least 2.
         sigma: Initial step size.
 
-    Candidates without a fitness (rejected, diverged, failed) are told as worse than the worst.
+    Candidates without a fitness (rejected, diverged, failed) count as worse than all that have one.
 
     Raises:
         ValueError: If ``population`` is below 2 or ``sigma`` is not positive.
     """
+
+    accepts: ClassVar[tuple[type[Space], ...]] = (VectorSpace,)
 
     def __init__(self, population: int = 20, sigma: float = 0.5) -> None:
         super().__init__()
@@ -38,12 +40,7 @@ class CMAESSearcher(Searcher):
         self.sigma = check_interval("sigma", sigma, 0, math.inf, "()")
         self._strategy: Any = None
 
-    def _start(self, space: Any, seed: int) -> None:
-        if not isinstance(space, VectorSpace):
-            raise TypeError(
-                "Expected a family whose space is a VectorSpace for CMA-ES, got "
-                f"{type(space).__name__}."
-            )
+    def _start(self, space: VectorSpace, seed: int) -> None:
         generator = np.random.default_rng(seed)
         options = {
             "popsize": self.population,

@@ -5,28 +5,25 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from deap import gp, tools
 
 from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation
-from lightning_lossmeta.families.expression.grammar import ExpressionSpace
+from lightning_lossmeta.families.expression.isolated_random import IsolatedRandom
 from lightning_lossmeta.families.expression.parser import parse_expression
+from lightning_lossmeta.families.expression.space import ExpressionSpace
+from lightning_lossmeta.families.spaces import Space
 from lightning_lossmeta.losses.checks import check_interval
 from lightning_lossmeta.searchers.base import Searcher
-from lightning_lossmeta.searchers.genetic_operators import (
-    OwnRandomness,
-    crossed,
-    mutated,
-    random_tree,
-)
+from lightning_lossmeta.searchers.genetic_operators import crossover, mutate
 
 
 @dataclass(frozen=True, eq=False)
 class Individual:
-    """A tree with the weights of its edges and what they were told to be worth."""
+    """A tree with the weights of its edges, and their fitness as far as it is known."""
 
     tree: gp.PrimitiveTree
     theta: tuple[float, ...]
@@ -34,17 +31,17 @@ class Individual:
 
     @classmethod
     def new(cls, tree: gp.PrimitiveTree) -> Individual:
-        """With weights of one, the expression as it is written."""
+        """An expression as it is written, that is, with weights of one."""
         return cls(tree, (1.0,) * (len(tree) - 1))
 
     @classmethod
     def from_evaluation(cls, item: Evaluation, space: ExpressionSpace) -> Individual:
-        """As it came back, weights refined or not."""
+        """An evaluated candidate, with the weights that a local search may have refined."""
         tree = parse_expression(item.candidate.structure, space)
         return cls(tree, item.candidate.theta, item.fitness)
 
     def candidate(self) -> Candidate:
-        """What a family builds."""
+        """The candidate that a family builds a loss of."""
         return Candidate(str(self.tree), self.theta)
 
 
@@ -75,6 +72,7 @@ class GeneticProgrammingSearcher(Searcher):
     """
 
     accepts_refined: ClassVar[bool] = True
+    accepts: ClassVar[tuple[type[Space], ...]] = (ExpressionSpace,)
 
     def __init__(
         self,
@@ -110,34 +108,29 @@ class GeneticProgrammingSearcher(Searcher):
             )
         self._individuals: list[Individual] = []
 
-    def _start(self, space: Any, seed: int) -> None:
-        if not isinstance(space, ExpressionSpace):
-            raise TypeError(
-                "Expected a family whose space is an ExpressionSpace for genetic programming, got "
-                f"{type(space).__name__}."
-            )
+    def _start(self, space: ExpressionSpace, seed: int) -> None:
         self._space = space
-        self._randomness = OwnRandomness(seed)
+        self._random = IsolatedRandom(seed)
         self._individuals = []
 
     def _ask(self) -> list[Candidate]:
-        with self._randomness.drawn():
+        with self._random.active():
             if any(math.isfinite(item.fitness) for item in self._individuals):
                 elite = self._elite()
                 count = self.population - len(elite)
                 next_ones = [*elite, *(self._child() for _ in range(count))]
             else:
-                next_ones = [self._random() for _ in range(self.population)]
+                next_ones = [self._random_individual() for _ in range(self.population)]
         return [item.candidate() for item in next_ones]
 
     def _tell(self, evaluations: list[Evaluation]) -> None:
         self._individuals = [Individual.from_evaluation(item, self._space) for item in evaluations]
 
-    def _random(self) -> Individual:
-        return Individual.new(random_tree(self._space, self.min_depth, self.max_depth))
+    def _random_individual(self) -> Individual:
+        return Individual.new(self._space.random_tree(self.min_depth, self.max_depth))
 
     def _elite(self) -> list[Individual]:
-        """The best, each expression once."""
+        """The individuals of best fitness, each expression once."""
         ranked = sorted(self._individuals, key=lambda item: item.fitness, reverse=True)
         best: dict[str, Individual] = {}
         for item in ranked:
@@ -149,9 +142,9 @@ class GeneticProgrammingSearcher(Searcher):
         draw = random.random()
         parent = self._winner()
         if draw < self.crossover:
-            tree = crossed(parent.tree, self._winner().tree, self._space)
+            tree = crossover(parent.tree, self._winner().tree, self._space)
         elif draw < self.crossover + self.mutation:
-            tree = mutated(parent.tree, self._space)
+            tree = mutate(parent.tree, self._space)
         else:
             return parent
         return parent if tree is None or tree == parent.tree else Individual.new(tree)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation
-from lightning_lossmeta.families.base import VectorSpace
+from lightning_lossmeta.families.spaces import Space, VectorSpace
 from lightning_lossmeta.losses.checks import check_interval
 from lightning_lossmeta.searchers.base import Searcher
 
@@ -32,12 +31,12 @@ class GradientSearcher(Searcher):
     (rejected, diverged, failed) begins anew from another start. A generation that comes back as it
     was asked ends the search: then nothing refines.
 
-    Starts are ``space.draw(seed)`` where the space has it, e.g. weights of a network, else the
-    space's start with normal noise.
+    Where a descent begins is a sample of the space: initial weights of a network, else the space's
+    start with normal noise.
 
     Args:
         population: Descents side by side.
-        sigma: Standard deviation of the noise on a space's start.
+        sigma: Standard deviation of that noise.
 
     Raises:
         ValueError: If ``population`` is below 1 or ``sigma`` is negative.
@@ -46,6 +45,7 @@ class GradientSearcher(Searcher):
     """
 
     accepts_refined: ClassVar[bool] = True
+    accepts: ClassVar[tuple[type[Space], ...]] = (VectorSpace,)
 
     def __init__(self, population: int = 1, sigma: float = 0.1) -> None:
         super().__init__()
@@ -56,16 +56,11 @@ class GradientSearcher(Searcher):
         self._digest = ""
         self._unmoved = False
 
-    def _start(self, space: Any, seed: int) -> None:
-        if not isinstance(space, VectorSpace):
-            raise TypeError(
-                "Expected a family whose space is a VectorSpace for gradient descent, got "
-                f"{type(space).__name__}."
-            )
+    def _start(self, space: VectorSpace, seed: int) -> None:
         self._space = space
         self._generator = np.random.default_rng(seed)
         self._digest, self._unmoved = "", False
-        self._next = [self._drawn() for _ in range(self.population)]
+        self._next = [self._new_start() for _ in range(self.population)]
 
     def _ask(self) -> list[Candidate]:
         return [Candidate(None, theta) for theta in self._next]
@@ -73,18 +68,13 @@ class GradientSearcher(Searcher):
     def _tell(self, evaluations: list[Evaluation]) -> None:
         asked = self._next
         self._next = [
-            item.candidate.theta if _went_well(item) else self._drawn() for item in evaluations
+            item.candidate.theta if _succeeded(item) else self._new_start() for item in evaluations
         ]
         self._unmoved = self._next == asked
 
-    def _drawn(self) -> Theta:
-        """Another start."""
-        draw: Callable[[int], Theta] | None = getattr(self._space, "draw", None)
-        if draw is not None:
-            theta = draw(int(self._generator.integers(2**63)))
-        else:
-            noise = self._generator.standard_normal(self._space.dimension)
-            theta = tuple((np.asarray(self._space.start) + self.sigma * noise).tolist())
+    def _new_start(self) -> Theta:
+        """Where another descent begins; all starts so far go into the digest."""
+        theta = self._space.sample(self._generator, self.sigma).theta
         self._digest = hashlib.sha256(f"{self._digest} {theta}".encode()).hexdigest()
         return theta
 
@@ -98,5 +88,5 @@ class GradientSearcher(Searcher):
         return {"starts": self._digest}
 
 
-def _went_well(item: Evaluation) -> bool:
+def _succeeded(item: Evaluation) -> bool:
     return item.trained and math.isfinite(item.fitness)

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from lightning_lossmeta.families import (
     ExpressionSpace,
     LossFamily,
     NormalisedFamily,
+    NormalisedLoss,
     TaylorFamily,
     VectorSpace,
 )
@@ -40,10 +42,7 @@ def _candidate(family, seed=0):
         return Candidate(None, tuple(theta.tolist()))
     if isinstance(family.space, ExpressionSpace):
         return Candidate("square(sub(f, log(y)))", (-0.3, 0.7, -1.2, 2.0))
-    if hasattr(family, "candidates"):
-        return family.candidates()[0]
-    pytest.skip(f"no candidate is known of a {type(family.space).__name__}")
-    return None
+    return family.space.sample(seed)
 
 
 def _batch():
@@ -116,6 +115,49 @@ def test_an_artefact_holds_it(family):
     assert read == artifact
     assert torch.equal(read.build()(*_batch()), family.build(candidate)(*_batch()))
     assert read.formula() == family.formula(candidate)
+
+
+def test_equal_keys_are_equal_functions(family):
+    candidates = [family.space.sample(seed) for seed in range(20)]
+    candidates += [_candidate(family), replace(_candidate(family))]
+    by_key = {}
+    for candidate in candidates:
+        key = family.key(candidate)
+        assert isinstance(key, str)
+        assert key == family.key(replace(candidate))
+        equal = by_key.setdefault(key, candidate)
+        torch.testing.assert_close(
+            family.build(candidate)(*_batch()), family.build(equal)(*_batch())
+        )
+    assert len(by_key) > 1
+
+
+def test_a_skeleton_moves_theta_there_and_back(family):
+    candidate = _candidate(family)
+    skeleton = family.skeleton(candidate)
+    if skeleton is None:
+        return
+    assert sorted(skeleton.order) == list(range(len(candidate.theta)))
+    assert skeleton.restore(skeleton.arrange(candidate.theta)) == candidate.theta
+    assert not skeleton.untouched
+    other = family.skeleton(replace(candidate, theta=(1.0,) * len(candidate.theta)))
+    assert (other.key, other.order) == (skeleton.key, skeleton.order)
+    assert other.untouched
+
+
+def test_what_is_frozen_builds_the_same_without_its_family(family):
+    candidate = _candidate(family)
+    frozen = family.freeze(candidate)
+    assert family.freeze(candidate) == frozen
+    loss = frozen.family.build(frozen.candidate)
+    if frozen.normalisation is not None:
+        loss = NormalisedLoss(loss, frozen.normalisation)
+    assert torch.equal(loss(*_batch()), family.build(candidate)(*_batch()))
+
+
+def test_what_keeps_a_local_search_away_is_a_sentence_or_nothing(family):
+    reason = family.local_search_obstacle()
+    assert reason is None or reason.endswith(".")
 
 
 def test_a_search_starts_within_it(family):

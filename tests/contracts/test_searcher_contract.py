@@ -11,26 +11,22 @@ from searches import restore_searcher, stored_searcher
 from walking import concrete_subclasses, constructor_arguments
 
 from lightning_lossmeta._fingerprint import arguments
+from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
-from lightning_lossmeta.families import ExpressionFamily, TaylorFamily
+from lightning_lossmeta.families import ExpressionFamily, FiniteSpace, Space, TaylorFamily
 from lightning_lossmeta.searchers import CMAESSearcher, Searcher
 
-#: Spaces to offer a searcher until it takes one.
-SPACES = [TaylorFamily(start="mse").space, ExpressionFamily().space]
+#: A space of each kind.
+SPACES = [TaylorFamily(start="mse").space, ExpressionFamily().space, FiniteSpace(("CE", "MSE"))]
 SEARCHERS = concrete_subclasses(Searcher)
 
 
 @pytest.fixture(params=SEARCHERS, ids=lambda cls: cls.__name__)
 def make(request):
     def started(seed=0):
-        for space in SPACES:
-            searcher = request.param()
-            try:
-                searcher.start(space, seed)
-            except TypeError:
-                continue
-            return searcher
-        raise AssertionError(f"{request.param.__name__} takes none of the known spaces")
+        searcher = request.param()
+        searcher.start(next(s for s in SPACES if isinstance(s, searcher.accepts)), seed)
+        return searcher
 
     return started
 
@@ -103,9 +99,52 @@ def test_a_generation_without_any_fitness_is_survived(make):
     assert _run(searcher, 2).generation == 3
 
 
-def test_spaces_that_it_does_not_know_are_refused(make):
-    with pytest.raises(TypeError, match="Expected"):
-        type(make())().start(object(), 0)
+def test_takes_the_spaces_that_it_accepts_and_no_others(make):
+    class Unknown(Space):
+        def sample(self, seed):
+            return Candidate(None)
+
+    searcher = make()
+    kinds = " or ".join(kind.__name__ for kind in searcher.accepts)
+    for space in (*SPACES, Unknown(), object(), ("a", "b"), None):
+        if isinstance(space, searcher.accepts):
+            searcher.start(space, 0)
+            assert searcher.ask()
+            continue
+        with pytest.raises(TypeError) as refusal:
+            searcher.start(space, 0)
+        assert str(refusal.value) == (
+            f"Expected a family whose space is of kind {kinds} for {type(searcher).__name__}, got "
+            f"{type(space).__name__}: choose another family or searcher."
+        )
+
+
+def test_a_refused_space_leaves_the_search_as_it_was(make):
+    searcher = _run(make(), 2)
+    asked = searcher.ask()
+    with pytest.raises(TypeError, match="Expected a family"):
+        searcher.start(object(), 0)
+    assert searcher.ask() == asked
+    assert searcher.generation == 2
+
+
+def test_what_accepts_nothing_in_particular_gets_any_space():
+    class Drawing(Searcher):
+        def _start(self, space, seed):
+            self.space, self.generator = space, np.random.default_rng(seed)
+
+        def _ask(self):
+            return [self.space.sample(self.generator) for _ in range(3)]
+
+        def _tell(self, evaluations):
+            pass
+
+    for space in SPACES:
+        searcher = Drawing()
+        searcher.start(space, 0)
+        assert _run(searcher, 3).generation == 3
+    with pytest.raises(TypeError, match="of kind Space for Drawing, got object"):
+        Drawing().start(object(), 0)
 
 
 def test_what_it_was_made_with_can_be_read_off(make):

@@ -5,6 +5,7 @@ import inspect
 import pkgutil
 
 import lightning_lossmeta
+from lightning_lossmeta._subclasses import all_subclasses
 
 SKIPPED = ("lightning_lossmeta.benchmarks", "lightning_lossmeta.__main__")
 
@@ -14,18 +15,12 @@ def concrete_subclasses(base):
     for module in pkgutil.walk_packages(lightning_lossmeta.__path__, "lightning_lossmeta."):
         if not module.name.startswith(SKIPPED):
             importlib.import_module(module.name)
-    found = {
+    concrete = {
         cls
-        for cls in _descendants(base)
+        for cls in all_subclasses(base)
         if cls.__module__.startswith("lightning_lossmeta.") and not inspect.isabstract(cls)
     }
-    return sorted(found, key=lambda cls: cls.__qualname__)
-
-
-def _descendants(cls):
-    for child in cls.__subclasses__():
-        yield child
-        yield from _descendants(child)
+    return sorted(concrete, key=lambda cls: cls.__qualname__)
 
 
 def constructor_arguments(cls):

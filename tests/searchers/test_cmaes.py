@@ -165,11 +165,6 @@ def test_refuses(arguments, message):
         CMAESSearcher(**arguments)
 
 
-def test_searches_vectors_alone():
-    with pytest.raises(TypeError, match="VectorSpace for CMA-ES, got tuple"):
-        CMAESSearcher().start(("a", "b"), 0)
-
-
 def test_before_the_start_there_is_no_spread():
     assert math.isnan(CMAESSearcher().diversity)
     assert CMAESSearcher().stop_reason is None

@@ -9,9 +9,9 @@ from searches import restore_searcher, stored_searcher
 
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
-from lightning_lossmeta.families import ExpressionFamily, TaylorFamily
-from lightning_lossmeta.families.expression.grammar import ExpressionSpace
+from lightning_lossmeta.families import ExpressionFamily
 from lightning_lossmeta.families.expression.parser import parse_expression
+from lightning_lossmeta.families.expression.space import ExpressionSpace
 from lightning_lossmeta.searchers import GeneticProgrammingSearcher
 
 FAMILY = ExpressionFamily("regression")
@@ -240,8 +240,3 @@ def test_spread_is_the_share_of_different_expressions():
 def test_refuses(arguments, message):
     with pytest.raises(ValueError, match=message):
         GeneticProgrammingSearcher(**arguments)
-
-
-def test_searches_expressions_alone():
-    with pytest.raises(TypeError, match="ExpressionSpace for genetic programming, got VectorSpace"):
-        GeneticProgrammingSearcher().start(TaylorFamily().space, 0)

@@ -4,15 +4,10 @@ import random
 import pytest
 from deap import gp
 
-from lightning_lossmeta.families.expression.grammar import ExpressionSpace
+from lightning_lossmeta.families.expression.isolated_random import IsolatedRandom
 from lightning_lossmeta.families.expression.parser import parse_expression
-from lightning_lossmeta.searchers.genetic_operators import (
-    OwnRandomness,
-    corrected,
-    crossed,
-    mutated,
-    random_tree,
-)
+from lightning_lossmeta.families.expression.space import ExpressionSpace
+from lightning_lossmeta.searchers.genetic_operators import crossover, mutate
 
 SPACES = [
     ExpressionSpace(10, 200),
@@ -24,7 +19,7 @@ SPACES = [
 
 @pytest.fixture(autouse=True)
 def _seeded():
-    with OwnRandomness(0).drawn():
+    with IsolatedRandom(0).active():
         yield
 
 
@@ -36,11 +31,11 @@ def _one_sided(text):
 
 @pytest.mark.parametrize("space", SPACES, ids=str)
 def test_all_trees_belong_to_the_space(space):
-    trees = [random_tree(space, 2, 4) for _ in range(60)]
+    trees = [space.random_tree(2, 4) for _ in range(60)]
     for _ in range(400):
         first, second = random.sample(trees, 2)
         before = str(first), str(second)
-        children = [crossed(first, second, space), mutated(first, space)]
+        children = [crossover(first, second, space), mutate(first, space)]
         assert (str(first), str(second)) == before
         trees += [child for child in children if child is not None]
     for tree in trees:
@@ -51,7 +46,7 @@ def test_all_trees_belong_to_the_space(space):
 
 
 def test_first_trees_are_ramped():
-    trees = [random_tree(SPACES[0], 2, 4) for _ in range(300)]
+    trees = [SPACES[0].random_tree(2, 4) for _ in range(300)]
     heights = [tree.height for tree in trees]
     assert {2, 3, 4} <= set(heights) <= {2, 3, 4, 5}  # a correction adds a level
     terminals = [sum(node.arity == 0 for node in tree) for tree in trees]
@@ -62,7 +57,7 @@ def test_first_trees_are_ramped():
 def test_correction_replaces_one_terminal_by_a_binary_operator_on_both():
     seen = set()
     for _ in range(300):
-        tree = corrected(_one_sided("add(tanh(f), -1)"), ExpressionSpace(10, 200))
+        tree = ExpressionSpace(10, 200).correct(_one_sided("add(tanh(f), -1)"))
         text = str(tree)
         seen.add(text)
         assert len(tree) == 6
@@ -79,31 +74,31 @@ BINARY = ["add", "sub", "mul", "aq", "min", "max"]
 
 def test_correction_keeps_the_limits():
     deep = "tanh(square(f))"
-    assert corrected(_one_sided(deep), ExpressionSpace(2, 10)) is None
-    assert corrected(_one_sided(deep), ExpressionSpace(3, 4)) is None
-    assert corrected(_one_sided(deep), ExpressionSpace(3, 5)).height == 3
+    assert ExpressionSpace(2, 10).correct(_one_sided(deep)) is None
+    assert ExpressionSpace(3, 4).correct(_one_sided(deep)) is None
+    assert ExpressionSpace(3, 5).correct(_one_sided(deep)).height == 3
     shallow = {
-        str(corrected(_one_sided("add(tanh(f), -1)"), ExpressionSpace(2, 9))) for _ in range(50)
+        str(ExpressionSpace(2, 9).correct(_one_sided("add(tanh(f), -1)"))) for _ in range(50)
     }
     assert all(text.startswith("add(tanh(f), ") for text in shallow)
 
 
 def test_what_holds_both_is_not_corrected():
     tree = parse_expression("sub(f, tanh(y))")
-    assert corrected(tree, ExpressionSpace()) is tree
+    assert ExpressionSpace().correct(tree) is tree
     assert str(tree) == "sub(f, tanh(y))"
-    assert corrected(tree, ExpressionSpace(1, 9)) is None
+    assert ExpressionSpace(1, 9).correct(tree) is None
 
 
 def test_randomness_of_its_own():
     random.seed(3)
     expected = [random.random() for _ in range(4)]
     random.seed(3)
-    own = OwnRandomness(7)
+    own = IsolatedRandom(7)
     drawn, outside = [], []
     for _ in range(4):
         outside.append(random.random())
-        with own.drawn():
+        with own.active():
             drawn.append(random.random())
     assert outside == expected
     alone = random.Random(7)
@@ -112,7 +107,7 @@ def test_randomness_of_its_own():
 
 def test_randomness_comes_back_after_an_error():
     before = random.getstate()
-    with contextlib.suppress(KeyError), OwnRandomness(1).drawn():
+    with contextlib.suppress(KeyError), IsolatedRandom(1).active():
         random.random()
         raise KeyError
     assert random.getstate() == before

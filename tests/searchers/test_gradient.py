@@ -6,7 +6,7 @@ from searches import restore_searcher, stored_searcher
 
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
-from lightning_lossmeta.families import ExpressionFamily, NetworkFamily, TaylorFamily, VectorSpace
+from lightning_lossmeta.families import NetworkFamily, TaylorFamily, VectorSpace
 from lightning_lossmeta.searchers import GradientSearcher
 
 CENTRE = np.array([1.0, -2.0, 0.5])
@@ -140,8 +140,3 @@ def test_another_search_is_refused_although_theta_was_refined(changes):
 def test_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         GradientSearcher(**arguments)
-
-
-def test_trees_are_refused():
-    with pytest.raises(TypeError, match="VectorSpace for gradient descent, got ExpressionSpace"):
-        GradientSearcher().start(ExpressionFamily().space, 0)

@@ -6,7 +6,10 @@ from searches import restore_searcher, stored_searcher
 
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
+from lightning_lossmeta.families import FiniteSpace
 from lightning_lossmeta.searchers import Searcher
+
+SPACE = FiniteSpace(("a",))
 
 
 class Counting(Searcher):
@@ -29,7 +32,7 @@ class Refining(Counting):
 
 def _started(cls=Counting, seed=0):
     searcher = cls()
-    searcher.start(None, seed)
+    searcher.start(SPACE, seed)
     return searcher
 
 
@@ -49,7 +52,7 @@ def test_order_of_calls():
     searcher = Counting()
     with pytest.raises(RuntimeError, match=r"Expected `start\(space, seed\)` before `ask\(\)`"):
         searcher.ask()
-    searcher.start(None, 0)
+    searcher.start(SPACE, 0)
     with pytest.raises(RuntimeError, match=r"Expected `ask\(\)` before `tell\(\)`"):
         searcher.tell([])
     searcher.tell(_scored(searcher.ask()))
@@ -61,7 +64,7 @@ def test_order_of_calls():
 def test_start_begins_anew():
     searcher = _started()
     searcher.tell(_scored(searcher.ask()))
-    searcher.start(None, 10)
+    searcher.start(SPACE, 10)
     assert searcher.generation == 0
     assert searcher.ask()[0].theta == (11.0,)
 

@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
-from lightning_lossmeta._fingerprint import digest
 from lightning_lossmeta.callbacks.base import MetaCallback, Search
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
-from lightning_lossmeta.families.expression.grammar import CONSTANTS, ExpressionSpace, fold
-from lightning_lossmeta.families.expression.parser import parse_expression
+from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.losses.base import LossFunction
-
-#: Products with more terms or factors than this are not multiplied out.
-MAX_TERMS = 256
-MAX_DEGREE = 8
-
-#: Numbers of a product that are longer than this end the algebra.
-MAX_BITS = 4096
-
-_COMMUTATIVE = {"add", "mul", "min", "max"}
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """What became of a loss, and when."""
+    """What became of a loss, and when; theta as its skeleton arranges it."""
 
     evaluation: Evaluation
     generation: int
+    arranged: tuple[float, ...] = ()
 
 
 class SymbolicArchive(MetaCallback):
@@ -38,17 +27,20 @@ class SymbolicArchive(MetaCallback):
 
     A candidate meets an earlier one
 
-    * if both are the same function: equal expressions, weights included, by :func:`canonical_form`;
-      in other families, equal ``theta``;
-    * or, where a local search changes weights, if the earlier one is the same tree up to the order
-      of operands of ``add``, ``mul``, ``min`` and ``max``, and the new one has weights of one: it
-      is where the local search began, and takes over the weights that this found.
+    * if both are the same function by
+      :meth:`LossFamily.key <lightning_lossmeta.families.LossFamily.key>`: equal expressions,
+      weights included; in other families, equal ``theta``;
+    * or, where a local search changes weights, if both have one
+      :meth:`~lightning_lossmeta.families.LossFamily.skeleton`, the earlier one has been through the
+      local search and the new one has not: it is where the local search began, and takes over the
+      weights at which it ended. Expressions have one skeleton if their trees are equal up to the
+      order of operands of ``add``, ``mul``, ``min`` and ``max``.
 
     Scored losses come back as ``cached`` with their fitness, rejected and diverged ones as what
     they were; failures are tried again. The elite of a searcher is thus scored once, not in every
     generation. Two equal candidates of one generation are both tried.
 
-    The archive holds what the searcher was told, so that a resumed search has the same one. Give it
+    The archive holds the searcher's history, so that a resumed search has the same one. Give it
     before other filters, which then see new losses alone.
 
     Attributes:
@@ -59,225 +51,52 @@ class SymbolicArchive(MetaCallback):
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        self._expressions = False
+        self._family: LossFamily | None = None
         self._refines = False
-        self._losses: dict[str, _Entry] = {}
-        self._trees: dict[tuple[str, ...], _Entry] = {}
+        self._by_key: dict[str, _Entry] = {}
+        self._by_skeleton: dict[str, _Entry] = {}
 
     def on_search_start(self, search: Search) -> None:
-        """Take up what the searcher was told."""
+        """Begin with the searcher's history."""
         self.counts.clear()
-        self._expressions = isinstance(search.family.space, ExpressionSpace)
+        self._family = search.family
         self._refines = search.searcher.accepts_refined
-        self._losses, self._trees = {}, {}
-        for generation, told in enumerate(search.searcher.history):
-            self._keep(generation, told)
+        self._by_key, self._by_skeleton = {}, {}
+        for generation, evaluations in enumerate(search.searcher.history):
+            self._keep(search.family, generation, evaluations)
 
     def on_generation_end(
         self, search: Search, generation: int, evaluations: list[Evaluation]
     ) -> None:
-        """Keep a generation, as the searcher was told of it."""
-        self._keep(generation, search.searcher.history[generation])
+        """Keep a generation as the searcher's history has it."""
+        self._keep(search.family, generation, search.searcher.history[generation])
 
     def screen(self, candidate: Candidate, loss: LossFunction) -> Evaluation | None:
         """The outcome of an equal loss."""
-        entry = self._losses.get(self._key(candidate))
-        found = None if entry is None else replace(entry.evaluation, candidate=candidate)
-        if entry is None and self._expressions and _is_plain(candidate):
-            tree, order = ordered(_nodes(candidate))
-            if (entry := self._trees.get(tree)) is not None:
-                found = replace(entry.evaluation, candidate=_moved(candidate, order, entry))
-        if entry is None or found is None:
+        if self._family is None:
             return None
-        status = Status.CACHED if found.trained else found.status
+        same, entry = candidate, self._by_key.get(self._family.key(candidate))
+        skeleton = self._family.skeleton(candidate) if entry is None else None
+        if skeleton is not None and skeleton.untouched:
+            entry = self._by_skeleton.get(skeleton.key)
+            if entry is not None:
+                same = Candidate(candidate.structure, skeleton.restore(entry.arranged))
+        if entry is None:
+            return None
+        outcome = entry.evaluation
+        status = Status.CACHED if outcome.trained else outcome.status
         self.counts[status.value] += 1
         message = f"symbolic archive: equal to a loss of generation {entry.generation}"
-        return replace(found, status=status, message=message)
+        return replace(outcome, candidate=same, status=status, message=message)
 
-    def _keep(self, generation: int, told: Sequence[Evaluation]) -> None:
+    def _keep(self, family: LossFamily, generation: int, evaluations: Sequence[Evaluation]) -> None:
         """The first of equal losses stays."""
-        for item in told:
+        for item in evaluations:
             if item.status is Status.FAILED:
                 continue
             entry = _Entry(item, generation)
-            self._losses.setdefault(self._key(item.candidate), entry)
-            if self._expressions and self._refines and not _is_plain(item.candidate):
-                self._trees.setdefault(ordered(_nodes(item.candidate))[0], entry)
-
-    def _key(self, candidate: Candidate) -> str:
-        if self._expressions:
-            return canonical_form(_nodes(candidate), candidate.theta)
-        return repr((candidate.structure, [float(value) + 0.0 for value in candidate.theta]))
-
-
-def _nodes(candidate: Candidate) -> list[str]:
-    return [node.name for node in parse_expression(candidate.structure)]
-
-
-def _is_plain(candidate: Candidate) -> bool:
-    """Whether it is the expression as it is written."""
-    return all(weight == 1 for weight in candidate.theta)
-
-
-def _moved(candidate: Candidate, order: Sequence[int], entry: _Entry) -> Candidate:
-    """A candidate with the weights of another whose operands may come in another order."""
-    other = entry.evaluation.candidate
-    weights = dict(zip(order, ordered(_nodes(other))[1], strict=True))
-    theta = tuple(other.theta[weights[edge]] for edge in range(len(other.theta)))
-    return Candidate(candidate.structure, theta)
-
-
-def ordered(structure: Sequence[str]) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """A tree with the operands of commutative operators in alphabetical order.
-
-    Args:
-        structure: Its nodes in prefix order.
-
-    Returns:
-        The nodes in their new order, and the edges as they are numbered in ``structure``.
-
-    >>> ordered(["add", "y", "f"])
-    (('add', 'f', 'y'), (1, 0))
-    """
-
-    def value(name: str, arguments: list[list[tuple[str, int]]]) -> list[tuple[str, int]]:
-        if name in _COMMUTATIVE:
-            arguments = sorted(arguments, key=lambda part: [node for node, _ in part])
-        return [(name, -1), *(item for part in arguments for item in part)]
-
-    def edge(index: int, below: list[tuple[str, int]]) -> list[tuple[str, int]]:
-        return [(below[0][0], index), *below[1:]]
-
-    nodes = fold(structure, value, edge)
-    return tuple(name for name, _ in nodes), tuple(index for _, index in nodes[1:])
-
-
-def canonical_form(structure: Sequence[str], theta: Sequence[float]) -> str:
-    """A name of an expression with weights; two with one name are the same function.
-
-    The expression is written as a polynomial in f, y and what other operators make of polynomials
-    that are written so themselves: constants are folded, sums and products multiplied out (up to
-    :data:`MAX_TERMS` and :data:`MAX_DEGREE`), signs and factors drawn out of ``sign``, ``tanh``
-    and ``abs``, and maxima turned into minima. Numbers are fractions, so nothing is rounded; where
-    they grow past :data:`MAX_BITS`, only :func:`ordered` trees with equal weights have one name.
-    The converse does not hold: some equal expressions have two names.
-
-    Args:
-        structure: Its nodes in prefix order.
-        theta: The weights of its edges.
-
-    >>> squared = canonical_form(["square", "sub", "f", "y"], [1.0, 1.0, 1.0])
-    >>> squared == canonical_form(["square", "sub", "y", "f"], [1.0, 1.0, 1.0])
-    True
-    """
-    try:
-        return _name(fold(structure, _value, lambda i, below: _scaled(below, Fraction(theta[i]))))
-    except _TooLongError:
-        names, order = ordered(structure)
-        return digest([names, [float(theta[edge]) for edge in order]])
-
-
-class _TooLongError(Exception):
-    """Numbers grow past what is of use."""
-
-
-#: Coefficients of products of factors, each product in alphabetical order; zeros are left out.
-Polynomial = dict[tuple[str, ...], Fraction]
-
-
-def _value(name: str, arguments: list[Polynomial]) -> Polynomial:
-    """What a node makes of its arguments."""
-    if arguments:
-        return _OPERATORS[name](*arguments)
-    return {(): Fraction(CONSTANTS[name])} if name in CONSTANTS else {(name,): Fraction(1)}
-
-
-def _name(a: Polynomial) -> str:
-    return digest([[*m, f"{a[m].numerator:x}/{a[m].denominator:x}"] for m in sorted(a)])
-
-
-def _factor(operator: str, *arguments: Polynomial) -> Polynomial:
-    """What can't be written as a polynomial, as a factor of one."""
-    return {(f"{operator}({','.join(map(_name, arguments))})",): Fraction(1)}
-
-
-def _scaled(a: Polynomial, number: Fraction) -> Polynomial:
-    return {product: number * value for product, value in a.items()} if number else {}
-
-
-def _primitive(a: Polynomial) -> tuple[Fraction, Polynomial]:
-    """A polynomial as a number times another whose first coefficient is one."""
-    if not a:
-        return Fraction(0), {}
-    first = a[min(a)]
-    return first, _scaled(a, 1 / first)
-
-
-def _sum(a: Polynomial, b: Polynomial) -> Polynomial:
-    total = {product: a.get(product, 0) + b.get(product, 0) for product in {**a, **b}}
-    return {product: Fraction(value) for product, value in total.items() if value}
-
-
-def _product(a: Polynomial, b: Polynomial) -> Polynomial:
-    for value in (*a.values(), *b.values()):
-        if value.numerator.bit_length() + value.denominator.bit_length() > MAX_BITS:
-            raise _TooLongError
-    degrees = [max(map(len, x), default=0) for x in (a, b)]
-    if 0 in degrees:  # a number
-        number, other = (a, b) if degrees[0] == 0 else (b, a)
-        return _scaled(other, number.get((), Fraction(0)))
-    if len(a) * len(b) > MAX_TERMS or sum(degrees) > MAX_DEGREE:
-        (c, a), (d, b) = sorted((_primitive(a), _primitive(b)), key=lambda part: _name(part[1]))
-        return _scaled(_factor("mul", a, b), c * d)
-    found: Polynomial = {}
-    for left, c in a.items():
-        for right, d in b.items():
-            product = tuple(sorted(left + right))
-            found[product] = found.get(product, Fraction(0)) + c * d
-    return {product: value for product, value in found.items() if value}
-
-
-def _minimum(a: Polynomial, b: Polynomial) -> Polynomial:
-    difference = _sum(a, _scaled(b, Fraction(-1)))
-    if set(difference) <= {()}:  # they differ by a number
-        return a if difference.get((), 0) <= 0 else b
-    return _factor("min", *sorted((a, b), key=_name))
-
-
-def _maximum(a: Polynomial, b: Polynomial) -> Polynomial:
-    minus = Fraction(-1)
-    return _scaled(_minimum(_scaled(a, minus), _scaled(b, minus)), minus)
-
-
-def _absolute(a: Polynomial) -> Polynomial:
-    number, rest = _primitive(a)
-    factors = [factor for product in rest for factor in product]
-    same = len(rest) <= 1 and all(factor.startswith("abs(") for factor in factors)
-    return _scaled(rest if same else _factor("abs", rest), abs(number))
-
-
-def _sign(a: Polynomial) -> Polynomial:
-    number, rest = _primitive(a)
-    signed = Fraction((number > 0) - (number < 0))
-    return _scaled(rest if set(rest) <= {()} else _factor("sign", rest), signed)
-
-
-def _tanh(a: Polynomial) -> Polynomial:
-    signed = Fraction(-1 if _primitive(a)[0] < 0 else 1)
-    return _scaled(_factor("tanh", _scaled(a, signed)), signed) if a else {}
-
-
-_OPERATORS: dict[str, Callable[..., Polynomial]] = {
-    "add": _sum,
-    "sub": lambda a, b: _sum(a, _scaled(b, Fraction(-1))),
-    "mul": _product,
-    "square": lambda a: _product(a, a),
-    "aq": lambda a, b: _product(a, _factor("aq", _product(b, b))),
-    "min": _minimum,
-    "max": _maximum,
-    "sign": _sign,
-    "abs": _absolute,
-    "log": lambda a: _factor("log", _absolute(a)),
-    "sqrt": lambda a: _factor("sqrt", _absolute(a)),
-    "tanh": _tanh,
-}
+            self._by_key.setdefault(family.key(item.candidate), entry)
+            skeleton = family.skeleton(item.candidate) if self._refines else None
+            if skeleton is not None and not skeleton.untouched:
+                arranged = skeleton.arrange(item.candidate.theta)
+                self._by_skeleton.setdefault(skeleton.key, replace(entry, arranged=arranged))

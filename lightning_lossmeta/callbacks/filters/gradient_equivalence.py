@@ -16,10 +16,10 @@ from lightning_lossmeta.callbacks.filters.rejection import PREDICTIONS, artifici
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.losses.base import LossFunction
-from lightning_lossmeta.losses.progress_dependent import depends_on_progress, set_progress
+from lightning_lossmeta.losses.progress_dependent import at_progress, depends_on_progress
 
-#: When losses that change in the course of a training are compared.
-TIMES = (0.0, 0.5, 1.0)
+#: The progress at which losses that change in the course of a training are compared.
+MOMENTS = (0.0, 0.5, 1.0)
 
 
 class GradientEquivalence(MetaCallback):
@@ -36,10 +36,10 @@ class GradientEquivalence(MetaCallback):
     With several tasks, predictions have as many classes as the first one's. Norms do not tell a
     loss from its negative: give a filter before this one that rejects losses which lead away from
     the target, e.g. ``RejectionFilter``. Where there is a local search, candidates are compared
-    after it, and keep the weights that it found.
+    after it, and keep the weights that came of it.
 
-    What was scored is known from what the searcher was told, so that a resumed search goes on as if
-    it had not stopped.
+    What was scored is known from the searcher's history, so that a resumed search goes on as if it
+    had not stopped.
 
     Args:
         digits: Significant digits.
@@ -64,18 +64,18 @@ class GradientEquivalence(MetaCallback):
         self._scored: dict[tuple[str, ...], tuple[Evaluation, int]] = {}
 
     def on_search_start(self, search: Search) -> None:
-        """Take up what the searcher was told."""
+        """Begin with the searcher's history."""
         self.counts.clear()
         self._num_classes = search.num_classes
         self._seed = derived_seed(search.seed, PREDICTIONS)
         self._scored = {}
-        for generation, told in enumerate(search.searcher.history):
-            self._keep(search, generation, told)
+        for generation, evaluations in enumerate(search.searcher.history):
+            self._keep(search, generation, evaluations)
 
     def on_generation_end(
         self, search: Search, generation: int, evaluations: list[Evaluation]
     ) -> None:
-        """Keep what was scored, as the searcher was told of it."""
+        """Keep what was scored, as the searcher's history has it."""
         self._keep(search, generation, search.searcher.history[generation])
 
     def screen_refined(self, candidate: Candidate, loss: LossFunction) -> Evaluation | None:
@@ -93,9 +93,9 @@ class GradientEquivalence(MetaCallback):
         message = f"gradient equivalence: as a loss of generation {generation}"
         return replace(scored, candidate=candidate, status=Status.CACHED, message=message)
 
-    def _keep(self, search: Search, generation: int, told: Sequence[Evaluation]) -> None:
+    def _keep(self, search: Search, generation: int, evaluations: Sequence[Evaluation]) -> None:
         """The first of equal losses stays."""
-        for item in told:
+        for item in evaluations:
             # What was cached has the gradients of one that is here, or is equal to it.
             if item.status is Status.OK:
                 signature = self._signature(search.family.build(item.candidate))
@@ -105,9 +105,9 @@ class GradientEquivalence(MetaCallback):
     def _signature(self, loss: LossFunction) -> tuple[str, ...]:
         pair = artificial_predictions(loss, self.samples, self._num_classes, self._seed)
         norms: list[float] = []
-        for time in TIMES if depends_on_progress(loss) else TIMES[:1]:
-            set_progress(loss, time)
-            norms += gradient_norms(loss, *pair).tolist()
+        for progress in MOMENTS if depends_on_progress(loss) else MOMENTS[:1]:
+            with at_progress(loss, progress):
+                norms += gradient_norms(loss, *pair).tolist()
         return tuple(f"{norm:.{self.digits - 1}e}" for norm in norms)
 
 

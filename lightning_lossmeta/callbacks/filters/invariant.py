@@ -8,7 +8,7 @@ from lightning_lossmeta.callbacks.base import MetaCallback, Search
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.losses.base import LossFunction
-from lightning_lossmeta.losses.progress_dependent import set_progress
+from lightning_lossmeta.losses.progress_dependent import at_progress
 from lightning_lossmeta.theory import trainable
 
 
@@ -31,7 +31,7 @@ class InvariantCheck(MetaCallback):
         self._num_classes = 0
 
     def on_search_start(self, search: Search) -> None:
-        """Learn the class count.
+        """Take over the class count.
 
         Raises:
             ValueError: If the task is no classification.
@@ -41,10 +41,10 @@ class InvariantCheck(MetaCallback):
         self._num_classes = search.num_classes
 
     def screen(self, candidate: Candidate, loss: LossFunction) -> Evaluation | None:
-        """Reject what does not train."""
-        set_progress(loss, 0.5)
-        if trainable(loss, self._num_classes, self.test):
-            return None
+        """Reject a loss that does not pull an untrained network to the target."""
+        with at_progress(loss, 0.5):
+            if trainable(loss, self._num_classes, self.test):
+                return None
         return Evaluation(
             candidate, status=Status.REJECTED, message=f"{self.test} invariant: not trainable"
         )

@@ -16,7 +16,7 @@ from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.losses.checks import check_interval
-from lightning_lossmeta.losses.progress_dependent import set_progress
+from lightning_lossmeta.losses.progress_dependent import at_progress, set_progress
 from lightning_lossmeta.losses.regression import RegressionLoss
 
 #: Beside the purposes of a search's seed that the trainer has.
@@ -83,7 +83,7 @@ class RejectionFilter(MetaCallback):
         self._seed = 0
 
     def on_search_start(self, search: Search) -> None:
-        """Learn the class count and the seed."""
+        """Take over the class count and the seed."""
         self.counts.clear()
         self._num_classes = search.num_classes
         self._seed = derived_seed(search.seed, PREDICTIONS)
@@ -158,7 +158,7 @@ def improvement(
 ) -> float:
     """How much better predictions are after steps down the slope of a loss.
 
-    A timed loss is taken through all its times.
+    The progress of a loss that depends on it runs from 0 to 1 meanwhile, and is restored.
 
     Args:
         loss: Any loss.
@@ -175,7 +175,7 @@ def improvement(
     >>> improvement(CrossEntropy(), torch.eye(2), torch.tensor([1, 1]))
     0.5
     """
-    with torch.inference_mode(False), torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad(), at_progress(loss, 0):
         moved, target = output.detach().clone().requires_grad_(), target.clone()
         optimizer = torch.optim.Adam([moved], lr=step_length)
         for step in range(steps):
@@ -194,7 +194,7 @@ def improvement(
 
 
 def _metric(loss: LossFunction, output: Tensor, target: Tensor) -> float:
-    """Less is better."""
+    """The share of errors, or the squared error: less is better."""
     if isinstance(loss, RegressionLoss):
         return float((output - target).square().mean())
     return float((output.argmax(dim=1) != target).double().mean())

@@ -1,8 +1,8 @@
 """Symbolic losses: the family, its grammar, and what is done with expressions."""
 
 from lightning_lossmeta.families.expression.family import ExpressionFamily
-from lightning_lossmeta.families.expression.grammar import ExpressionSpace
 from lightning_lossmeta.families.expression.loss import ExpressionLoss, ExpressionRegressionLoss
+from lightning_lossmeta.families.expression.space import ExpressionSpace
 
 __all__ = [
     "ExpressionFamily",

@@ -7,8 +7,9 @@ from typing import Any, ClassVar, Literal
 
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.families.base import LossFamily, check_problem, class_symbols
+from lightning_lossmeta.families.expression.algebra import canonical_form, ordered
 from lightning_lossmeta.families.expression.formula import formula
-from lightning_lossmeta.families.expression.grammar import TIME, ExpressionSpace
+from lightning_lossmeta.families.expression.grammar import TIME
 from lightning_lossmeta.families.expression.loss import (
     ExpressionLoss,
     ExpressionRegressionLoss,
@@ -19,7 +20,9 @@ from lightning_lossmeta.families.expression.progress_dependent import (
     ProgressExpressionLoss,
     ProgressExpressionRegressionLoss,
 )
+from lightning_lossmeta.families.expression.space import ExpressionSpace
 from lightning_lossmeta.families.expression.symbolic import symbolic
+from lightning_lossmeta.families.skeleton import Skeleton
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.losses.progress_dependent import ProgressDependentLoss
 
@@ -75,6 +78,7 @@ class ExpressionFamily(LossFamily):
     """
 
     name = "expression"
+    space: ExpressionSpace
     former_settings: ClassVar[Mapping[str, str]] = {"task": "problem", "time": "progress"}
     later_settings: ClassVar[frozenset[str]] = frozenset({"progress"})
 
@@ -117,6 +121,16 @@ class ExpressionFamily(LossFamily):
         text = formula(loss.names, candidate.theta, "h" if classes else "f")
         text = f"softplus({text})" if self.nonnegative else text
         return f"mean_k[ {text} ]" if classes else f"mean[ {text} ]"
+
+    def key(self, candidate: Candidate) -> str:
+        """The expression's canonical form, weights included."""
+        return canonical_form(_names(candidate), candidate.theta)
+
+    def skeleton(self, candidate: Candidate) -> Skeleton:
+        """The tree up to the order of operands; weights of one are those of a new tree."""
+        names, order = ordered(_names(candidate))
+        untouched = all(weight == 1 for weight in candidate.theta)
+        return Skeleton(" ".join(names), order, untouched)
 
     def expression(self, candidate: Candidate) -> Any:
         """The expression with weights as they are.
@@ -161,3 +175,8 @@ class ExpressionFamily(LossFamily):
             "nonnegative": self.nonnegative,
             "progress": self.space.progress,
         }
+
+
+def _names(candidate: Candidate) -> list[str]:
+    """The names of a candidate's nodes in prefix order."""
+    return [node.name for node in parse_expression(candidate.structure)]

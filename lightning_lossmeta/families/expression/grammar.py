@@ -1,4 +1,4 @@
-"""What symbolic losses are written in: operators, terminals and how large a tree may be."""
+"""What symbolic losses are written in: operators and terminals."""
 
 from __future__ import annotations
 
@@ -12,10 +12,6 @@ from torch import Tensor
 
 #: Keeps logarithms and square roots, with their gradients, finite at zero.
 EPSILON = 1e-7
-
-#: Limits of any expression, whatever its family says.
-MAX_HEIGHT = 17
-MAX_NODES = 1000
 
 T = TypeVar("T")
 
@@ -95,43 +91,6 @@ PRIMITIVES = _primitive_set(progress=False)
 TIMED_PRIMITIVES = _primitive_set(progress=True)
 
 
-@dataclass(frozen=True)
-class ExpressionSpace:
-    """The expressions over :data:`OPERATORS` that hold both f and y, up to a size.
-
-    Args:
-        max_height: Longest path from the root to a leaf, in edges.
-        max_nodes: Operators and terminals.
-        progress: Whether t is a terminal too; it need not occur.
-
-    Raises:
-        ValueError: If an argument is out of its range.
-    """
-
-    max_height: int = MAX_HEIGHT
-    max_nodes: int = MAX_NODES
-    progress: bool = False
-
-    def __post_init__(self) -> None:
-        _check_between("max_height", self.max_height, 1, MAX_HEIGHT)
-        _check_between("max_nodes", self.max_nodes, 3, MAX_NODES)
-        if not isinstance(self.progress, bool):
-            raise ValueError(
-                f"Expected argument `progress` to be True or False, got {self.progress!r:.80}."
-            )
-
-    @property
-    def primitives(self) -> gp.PrimitiveSetTyped:
-        """Operators and terminals, for DEAP."""
-        return TIMED_PRIMITIVES if self.progress else PRIMITIVES
-
-    def holds(self, tree: gp.PrimitiveTree) -> bool:
-        """Whether a tree is one of them."""
-        small = tree.height <= self.max_height and len(tree) <= self.max_nodes
-        known = all(node.name in self.primitives.mapping for node in tree)
-        return small and known and has_both_variables(tree)
-
-
 def has_both_variables(tree: gp.PrimitiveTree) -> bool:
     """Whether f and y occur."""
     return set(VARIABLES) <= {node.name for node in tree}
@@ -156,17 +115,10 @@ def fold(
     stack: list[T] = []
     for index in range(len(names) - 1, -1, -1):
         arguments = [stack.pop() for _ in range(_arity(names[index]))]
-        found = value(names[index], arguments)
-        stack.append(edge(index - 1, found) if index else found)
+        result = value(names[index], arguments)
+        stack.append(edge(index - 1, result) if index else result)
     return stack[0]
 
 
 def _arity(name: str) -> int:
     return OPERATORS[name].arity if name in OPERATORS else 0
-
-
-def _check_between(name: str, value: int, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ValueError(
-            f"Expected argument `{name}` to be an integer from {low} to {high}, got {value!r:.80}."
-        )

@@ -13,10 +13,10 @@ from torch import Tensor
 from lightning_lossmeta.families.expression.grammar import (
     CONSTANTS,
     OPERATORS,
-    ExpressionSpace,
     fold,
 )
 from lightning_lossmeta.families.expression.parser import parse_expression
+from lightning_lossmeta.families.expression.space import ExpressionSpace
 from lightning_lossmeta.losses.base import LossFunction, Reduction, soft_target
 from lightning_lossmeta.losses.regression import RegressionLoss
 

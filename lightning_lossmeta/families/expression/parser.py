@@ -12,9 +12,9 @@ from lightning_lossmeta.families.expression.grammar import (
     OPERATORS,
     TIME,
     VARIABLES,
-    ExpressionSpace,
     has_both_variables,
 )
+from lightning_lossmeta.families.expression.space import ExpressionSpace
 
 MAX_CHARACTERS = 20_000
 _TOKEN = re.compile(r"\s*([A-Za-z_]\w*|[+-]?[\w.]+|\S)")
@@ -45,32 +45,31 @@ def parse_expression(text: object, space: ExpressionSpace | None = None) -> gp.P
             f"Expected argument `structure` to have at most {MAX_CHARACTERS} characters, got "
             f"{len(text)}."
         )
-    parser = _Parser(space or ExpressionSpace(progress=True))
-    for match in _TOKEN.finditer(text.rstrip()):
-        parser.take(match[1], match.start(1) + 1)
-    return parser.tree()
+    return _Parser(text, space or ExpressionSpace(progress=True)).tree()
 
 
 class _Parser:
-    """Reads token after token; the brackets that are open are a list, not a call stack."""
+    """Reads from left to right; it calls itself no deeper than the space's largest height.
 
-    def __init__(self, space: ExpressionSpace) -> None:
+    Python's own ``ast.parse`` would not do: within any limit on brackets and length it still runs
+    out of stack or memory, e.g. on ``"+1" * 9000`` and ``"f y " * 4000``.
+    """
+
+    def __init__(self, text: str, space: ExpressionSpace) -> None:
         self._space = space
         self._known = space.primitives.mapping
+        self._tokens = [(match[1], match.start(1) + 1) for match in _TOKEN.finditer(text.rstrip())]
+        self._read = 0
         self._nodes: list[gp.Primitive | gp.Terminal] = []
-        self._open: list[tuple[str, int]] = []  # operators and how many arguments were read
-        self._take = self._argument
-
-    def take(self, token: str, at: int) -> None:
-        """Read a token that starts at character ``at``."""
-        self._take(token, at)
 
     def tree(self) -> gp.PrimitiveTree:
-        """What was read."""
-        if not self._nodes or self._take == self._bracket or self._open:
-            after = f" within '{self._open[-1][0]}(...)'" if self._open else ""
-            wanted = "an expression to go on" if self._nodes else "an expression"
-            raise ValueError(f"Expected {wanted}, got the end of the text{after}.")
+        """The whole text as one expression."""
+        self._expression(())
+        if self._read < len(self._tokens):
+            token, at = self._tokens[self._read]
+            raise ValueError(
+                f"Expected the expression to end before character {at}, got {token[:_SHOWN]!r}."
+            )
         tree = gp.PrimitiveTree(self._nodes)
         if not has_both_variables(tree):
             names = {node.name for node in tree}
@@ -80,13 +79,26 @@ class _Parser:
             )
         return tree
 
-    def _argument(self, token: str, at: int) -> None:
-        """An operator or a terminal."""
-        if token == ")" and self._open and self._open[-1][1] == 0:
-            raise ValueError(_arity(self._open[-1][0], "none", at))
+    def _peek(self, within: tuple[str, ...]) -> tuple[str, int]:
+        """The next token, and the character where it starts."""
+        if self._read == len(self._tokens):
+            after = f" within '{within[-1]}(...)'" if within else ""
+            wanted = "an expression to go on" if self._tokens else "an expression"
+            raise ValueError(f"Expected {wanted}, got the end of the text{after}.")
+        return self._tokens[self._read]
+
+    def _take(self, within: tuple[str, ...]) -> tuple[str, int]:
+        """The next token, which is then behind."""
+        token = self._peek(within)
+        self._read += 1
+        return token
+
+    def _expression(self, within: tuple[str, ...]) -> None:
+        """A terminal, or an operator with its arguments; ``within`` are the operators above it."""
+        token, at = self._take(within)
         if token not in self._known:
             raise ValueError(_unknown(token, at, list(self._known)))
-        if len(self._open) > self._space.max_height:
+        if len(within) > self._space.max_height:
             raise ValueError(
                 "Expected argument `structure` to have a height of at most "
                 f"{self._space.max_height}, got more."
@@ -98,48 +110,27 @@ class _Parser:
             )
         self._nodes.append(self._known[token])
         if token in OPERATORS:
-            self._take = self._bracket
-        else:
-            self._close_argument()
+            self._arguments(token, within)
 
-    def _bracket(self, token: str, at: int) -> None:
-        """The opening bracket after an operator."""
-        name = self._nodes[-1].name
+    def _arguments(self, name: str, within: tuple[str, ...]) -> None:
+        """As many arguments in brackets as an operator takes."""
+        token, at = self._take(within)
         if token != "(":
             raise ValueError(_arity(name, f"{token[:_SHOWN]!r}", at))
-        self._open.append((name, 0))
-        self._take = self._argument
-
-    def _separator(self, token: str, at: int) -> None:
-        """A comma or a closing bracket after an argument."""
-        name, count = self._open[-1]
-        arity = ARITIES[name]
-        if token == ")" and count == arity:
-            self._open.pop()
-            self._close_argument()
-        elif token == "," and count < arity:
-            self._take = self._argument
-        elif token in "),":
-            raise ValueError(_arity(name, str(count) if token == ")" else "more", at))
-        else:
+        within = (*within, name)
+        token, at = self._peek(within)
+        if token == ")":
+            raise ValueError(_arity(name, "none", at))
+        for count in range(1, ARITIES[name] + 1):
+            self._expression(within)
+            token, at = self._take(within)
+            if token == (")" if count == ARITIES[name] else ","):
+                continue
+            if token in (")", ","):
+                raise ValueError(_arity(name, str(count) if token == ")" else "more", at))
             raise ValueError(
                 f"Expected a comma or a closing bracket at character {at}, got {token[:_SHOWN]!r}."
             )
-
-    def _end(self, token: str, at: int) -> None:
-        """Nothing may follow."""
-        raise ValueError(
-            f"Expected the expression to end before character {at}, got {token[:_SHOWN]!r}."
-        )
-
-    def _close_argument(self) -> None:
-        """An argument, or the whole expression, was read."""
-        if not self._open:
-            self._take = self._end
-            return
-        name, count = self._open[-1]
-        self._open[-1] = (name, count + 1)
-        self._take = self._separator
 
 
 def _arity(name: str, got: str, at: int) -> str:

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from lightning_lossmeta.families.expression.grammar import ExpressionSpace
 from lightning_lossmeta.families.expression.loss import ExpressionLoss, ExpressionRegressionLoss
+from lightning_lossmeta.families.expression.space import ExpressionSpace
 from lightning_lossmeta.losses.progress_dependent import ProgressDependentLoss
 
 

@@ -31,8 +31,8 @@ def symbolic(
     terminals = {"f": f, "y": y, **{name: Float(number) for name, number in CONSTANTS.items()}}
 
     def value(name: str, arguments: list[Any]) -> Any:
-        found = writers[name](*arguments) if arguments else terminals[name]
-        return Float(found) if found.is_number else found
+        result = writers[name](*arguments) if arguments else terminals[name]
+        return Float(result) if result.is_number else result
 
     def edge(index: int, below: Any) -> Any:
         return below if theta[index] == 1 else Float(theta[index]) * below

@@ -10,9 +10,9 @@ from lightning_lossmeta.families.expression.grammar import (
     ARITIES,
     OPERATORS,
     PRIMITIVES,
-    ExpressionSpace,
     fold,
 )
+from lightning_lossmeta.families.expression.space import ExpressionSpace
 
 #: Table 1 of the paper in NumPy, with log and sqrt of |x| + 1e-7.
 ORACLES = {

@@ -1,3 +1,5 @@
+import ast
+import re
 import time
 
 import pytest
@@ -5,8 +7,9 @@ from deap import gp
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from lightning_lossmeta.families.expression.grammar import ARITIES, ExpressionSpace
+from lightning_lossmeta.families.expression.grammar import ARITIES
 from lightning_lossmeta.families.expression.parser import parse_expression
+from lightning_lossmeta.families.expression.space import ExpressionSpace
 
 SPACE = ExpressionSpace(max_height=10, max_nodes=200)
 LEAVES = st.sampled_from(["f", "y", "+1", "-1"])
@@ -68,6 +71,54 @@ def test_any_text_is_an_expression_or_refused(text):
         assert all(node.name in ARITIES for node in tree)
 
 
+PIECES = ["(", ")", ",", "+1", "-1", "+", "1", "f", "y", "t", "sub", "tanh", " ", "\n", "\xa0"]
+PIECES += ["#", "\\", "'", "\x00", "\ud800", "[", "*", "lambda:", ".a", "=", "1_0", "\uff59", "()"]
+EDITS = st.lists(
+    st.tuples(st.integers(0, 60), st.integers(0, 3), st.sampled_from(["", *PIECES])), max_size=3
+)
+
+
+@pytest.mark.filterwarnings("ignore::SyntaxWarning")  # of Python's parser: "1if"
+@given(EXPRESSIONS, EDITS)
+@settings(max_examples=500, deadline=None)
+def test_what_is_nearly_an_expression_is_read_as_python_reads_it(drawn, edits):
+    text, height = drawn
+    assume(height <= 7)  # an edit may add to it
+    for place, length, piece in edits:
+        text = text[:place] + piece + text[place + length :]
+    assume(len(text) < 200)  # where Python's parser is safe
+    tree, message = _parsed(text)
+    assert (tree is not None) == _is_call_tree(text), message
+    assert tree is None or str(tree).split() == str(parse_expression(str(tree))).split()
+    assert tree is not None or message.startswith("Expected")
+
+
+def _is_call_tree(text):
+    """The oracle: the grammar as Python reads it, without brackets or signs of other kinds."""
+    compact = "".join(text.split())
+    try:
+        written = ast.unparse(ast.parse(re.sub(r"\s", " ", text).strip(), mode="eval"))
+    except (SyntaxError, ValueError):
+        return False
+    names = re.findall(r"[a-z]+", compact)
+    nodes = list(ast.walk(ast.parse(written, mode="eval")))
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    operators = {id(node.func) for node in calls}
+    variables = {n.id for n in nodes if isinstance(n, ast.Name) and id(n) not in operators}
+    return (
+        written.replace(" ", "") == compact
+        and re.search(r"[+-]\s|[+-](?!1)|1\w|(?<![+-])1", text) is None
+        and all(ARITIES.get(getattr(c.func, "id", ""), 0) == len(c.args) > 0 for c in calls)
+        and all(type(node) in KINDS for node in nodes)
+        and variables == {"f", "y"}
+        and set(names) <= set(ARITIES)
+    )
+
+
+KINDS = {ast.Expression, ast.Call, ast.Name, ast.Load, ast.UnaryOp, ast.UAdd, ast.USub}
+KINDS |= {ast.Constant}
+
+
 def _parsed(text):
     try:
         return parse_expression(text, SPACE), ""
@@ -118,6 +169,9 @@ def test_code_is_refused(text):
         " " * 19_000 + "g",
         "9" * 19_000,
         "add(" + "f, " * 6_000 + "y)",
+        "+1" * 9_000,  # this and the next two end ast.parse, whatever brackets are allowed
+        "f y " * 4_000,
+        "sub" + "(f)" * 6_000,
     ],
 )
 def test_large_texts_are_refused_at_once(text):

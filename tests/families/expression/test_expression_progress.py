@@ -8,7 +8,6 @@ from torch import nn
 
 from lightning_lossmeta.artifacts import Artifact, ArtifactError, ExportError, export_file
 from lightning_lossmeta.artifacts.zoo import find_loss
-from lightning_lossmeta.callbacks.filters.archive import canonical_form
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.cli.commands import inspect
 from lightning_lossmeta.families import (
@@ -17,6 +16,8 @@ from lightning_lossmeta.families import (
     ExpressionSpace,
     NormalisedFamily,
 )
+from lightning_lossmeta.families.expression.algebra import canonical_form
+from lightning_lossmeta.families.expression.isolated_random import IsolatedRandom
 from lightning_lossmeta.families.expression.parser import parse_expression
 from lightning_lossmeta.families.expression.progress_dependent import (
     ProgressExpressionLoss,
@@ -24,12 +25,7 @@ from lightning_lossmeta.families.expression.progress_dependent import (
 )
 from lightning_lossmeta.losses import depends_on_progress, set_progress
 from lightning_lossmeta.searchers import GeneticProgrammingSearcher
-from lightning_lossmeta.searchers.genetic_operators import (
-    OwnRandomness,
-    crossed,
-    mutated,
-    random_tree,
-)
+from lightning_lossmeta.searchers.genetic_operators import crossover, mutate
 
 TIMED = ExpressionFamily(progress=True)
 FADING = "mul(sub(+1, t), square(sub(f, y)))"
@@ -47,11 +43,11 @@ def _batch(classes=4):
 
 
 def _trees(space, count=300):
-    with OwnRandomness(5).drawn():
-        trees = [random_tree(space, 2, 4) for _ in range(50)]
+    with IsolatedRandom(5).active():
+        trees = [space.random_tree(2, 4) for _ in range(50)]
         for _ in range(count):
             pair = random.sample(trees, 2)
-            children = crossed(*pair, space), mutated(pair[0], space)
+            children = crossover(*pair, space), mutate(pair[0], space)
             trees += [tree for tree in children if tree is not None]
     return trees
 
@@ -209,8 +205,8 @@ def test_the_archive_takes_t_for_a_variable():
 
 
 def test_random_timed_trees_of_one_form_are_equal_at_all_times():
-    with OwnRandomness(0).drawn():
-        trees = {str(random_tree(TIMED.space, 1, 3)) for _ in range(400)}
+    with IsolatedRandom(0).active():
+        trees = {str(TIMED.space.random_tree(1, 3)) for _ in range(400)}
     groups = {}
     for text in sorted(trees):
         groups.setdefault(_form(text), []).append(text)
