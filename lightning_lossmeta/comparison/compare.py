@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lightning_lossmeta._seeds import Purpose, derived_seed
 from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.callbacks.fitness.comparison_scores import (
     VALIDATION,
@@ -181,8 +182,9 @@ def _variants(
     task: Task, settings: ComparisonConfig, factors: Sequence[float], tuning: bool
 ) -> list[tuple[Task, float]]:
     """The task for each seed and learning rate of a stage."""
-    seeds = np.random.SeedSequence(task.seed).generate_state(settings.tuning_seeds + settings.seeds)
-    chosen = seeds[: settings.tuning_seeds] if tuning else seeds[settings.tuning_seeds :]
+    purpose, count = (
+        (Purpose.TUNING, settings.tuning_seeds) if tuning else (Purpose.SCORING, settings.seeds)
+    )
     base = replace(
         task.session,
         steps=settings.steps or task.session.steps,
@@ -194,12 +196,12 @@ def _variants(
         (
             replace(
                 task,
-                seed=int(seed),
+                seed=derived_seed(task.seed, purpose, number),
                 session=replace(base, learning_rate_factor=factor * base.learning_rate_factor),
             ),
             factor,
         )
-        for seed in chosen
+        for number in range(count)
         for factor in factors
     ]
 

@@ -6,7 +6,7 @@ import math
 import warnings
 from dataclasses import replace
 
-from lightning_lossmeta._seeds import derived_seed
+from lightning_lossmeta._seeds import Purpose, derived_seed
 from lightning_lossmeta.callbacks.base import Search
 from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.evaluators.base import Evaluator
@@ -29,7 +29,7 @@ def fall_back(search: Search, evaluator: Evaluator) -> tuple[str, Evaluation] | 
     if not usual:
         return None
     tasks = [
-        replace(task, seed=derived_seed(search.seed, 2, 0, position))
+        replace(task, seed=derived_seed(search.seed, Purpose.FINALISTS, 0, position))
         for position, task in enumerate(search.tasks)
     ]
     found = evaluator.evaluate(list(usual.values()), search.family, tasks)

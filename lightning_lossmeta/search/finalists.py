@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from lightning_lossmeta._seeds import derived_seed
+from lightning_lossmeta._seeds import Purpose, derived_seed
 from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.callbacks.base import Search
 from lightning_lossmeta.candidate import Candidate
@@ -50,7 +50,7 @@ def choose_finalist(search: Search, evaluator: Evaluator, settings: Finalists) -
     rounds = []
     for number in range(settings.seeds):
         tasks = [
-            replace(task, seed=derived_seed(search.seed, 2, number, position))
+            replace(task, seed=derived_seed(search.seed, Purpose.FINALISTS, number, position))
             for position, task in enumerate(search.tasks)
         ]
         rounds.append(evaluator.evaluate(finalists, search.family, tasks))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from operator import attrgetter
 
-from lightning_lossmeta._seeds import derived_seed
+from lightning_lossmeta._seeds import Purpose, derived_seed
 from lightning_lossmeta.callbacks.base import MetaCallback, Search
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
@@ -48,7 +48,7 @@ def score_generation(
         for task in search.tasks:
             check_loss(search.family.build(candidates[places[0]]), task, search.family.name)
     tasks = [
-        replace(task, seed=derived_seed(search.seed, 1, generation, number))
+        replace(task, seed=derived_seed(search.seed, Purpose.GENERATION, generation, number))
         for number, task in enumerate(search.tasks)
     ]
     refined = evaluator.refine([candidates[place] for place in places], search.family, tasks)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import pytorch_lightning as pl
 
-from lightning_lossmeta._seeds import derived_seed
+from lightning_lossmeta._seeds import Purpose, derived_seed
 from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.artifacts import Artifact
 from lightning_lossmeta.callbacks import (
@@ -159,7 +159,7 @@ class MetaLossTrainer(pl.Trainer):
                 replace(t, session=callback.configure_session(t.session, t.data)) for t in tasks
             ]
         _refuse_unsupported(evaluator, family, tasks)
-        searcher.start(family.space, derived_seed(seed, 0))
+        searcher.start(family.space, derived_seed(seed, Purpose.SEARCHER))
         search = Search(
             directory=Path(resume or run_dir or new_directory(family.name)),
             family=family,

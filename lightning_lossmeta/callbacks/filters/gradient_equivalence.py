@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lightning_lossmeta._seeds import derived_seed
+from lightning_lossmeta._seeds import Purpose, derived_seed
 from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.callbacks.base import MetaCallback, Search
-from lightning_lossmeta.callbacks.filters.rejection import PREDICTIONS, artificial_predictions
+from lightning_lossmeta.callbacks.filters.rejection import artificial_predictions
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.losses.base import LossFunction
@@ -66,7 +66,7 @@ class GradientEquivalence(MetaCallback):
         """Take up what the searcher was told."""
         self.counts.clear()
         self._num_classes = search.num_classes
-        self._seed = derived_seed(search.seed, PREDICTIONS)
+        self._seed = derived_seed(search.seed, Purpose.PREDICTIONS)
         self._scored = {}
         for generation, told in enumerate(search.searcher.history):
             self._keep(search, generation, told)

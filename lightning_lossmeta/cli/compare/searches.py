@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from lightning_lossmeta._fingerprint import digest
-from lightning_lossmeta._seeds import derived_seed
+from lightning_lossmeta._seeds import Purpose, derived_seed
 from lightning_lossmeta.artifacts import Artifact
 from lightning_lossmeta.callbacks import CandidateCurves, SearchHistory
 from lightning_lossmeta.cli.search_methods import SearchMethod, make_search_method
@@ -22,9 +22,6 @@ from lightning_lossmeta.comparison.runs import describe_task
 from lightning_lossmeta.search.trainer import MetaLossTrainer, SearchError
 from lightning_lossmeta.task import Task
 from lightning_lossmeta.training.session import quiet_lightning
-
-#: Beside the purposes that a comparison's seed has otherwise.
-_SEARCHES = 7
 
 
 @dataclass(frozen=True)
@@ -120,7 +117,7 @@ class Searches:
                     f"remove it and '{place.folder}'."
                 )
             return LearnedLossRun(artifact, _seconds(place.folder))
-        seed = derived_seed(self.seed, _SEARCHES, number)
+        seed = derived_seed(self.seed, Purpose.COMPARED_SEARCHES, number)
         try:
             artifact = _search(make_search_method(config), task, seed, place.folder)
         except SearchError as error:
