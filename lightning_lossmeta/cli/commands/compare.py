@@ -16,6 +16,7 @@ from lightning_lossmeta.comparison import (
     best_searches,
     compare_losses,
     pooled,
+    refuse_if_all_failed,
     with_p_values,
 )
 from lightning_lossmeta.comparison.progress import ComparisonProgress
@@ -40,18 +41,20 @@ def _run(request: Request) -> None:
         ) from stop
     finally:
         request.evaluator.close()
+    refuse_if_all_failed(rows)
     reports = _reports(request, rows)
     report = reports[""]
+    for name, item in reports.items():  # before anything is printed, which may fail
+        (directory / name).mkdir(exist_ok=True)
+        item.write(directory / name)
     out = console(width=150)
     for task, choice in request.evaluator.state_dict().get("reports", {}).items():
         out.print(f"evaluator for {task}: {choice}", highlight=False, soft_wrap=True)
     title = _title(tasks, request.comparison)
     out.print(report.table(title))
+    out.print("\n".join(report.verdict()), highlight=False, markup=False)
     if best := reports.get("best_search"):
         out.print(best.table(f"{title}; of each method the search that validation prefers"))
-    for name, item in reports.items():
-        (directory / name).mkdir(exist_ok=True)
-        item.write(directory / name)
     places = {name: place for name, (_, place) in request.tasks.items()}
     pictures = draw_figures(report, places, request.sweep, directory, _chance(request))
     files = [directory / f"comparison.{end}" for end in ("csv", "md", "tex", "json")]

@@ -27,6 +27,7 @@ from lightning_lossmeta.cli.configuration import (
 from lightning_lossmeta.cli.search_methods import make_search_method, read_search_method
 from lightning_lossmeta.comparison import (
     ComparisonConfig,
+    ComparisonError,
     Method,
     check_methods,
 )
@@ -47,7 +48,7 @@ DEFAULT_LOSSES = (
 
 
 #: Errors whose text is for the user as it is.
-_CLEAR = (ArtifactError, UnknownLossError)
+_CLEAR = (ArtifactError, UnknownLossError, ComparisonError, RunLockedError)
 
 
 @dataclass
