@@ -11,7 +11,7 @@ PACKAGE = Path(lightning_lossmeta.__file__).parent
 
 #: From low to high; a module imports from lower layers, or from its own.
 LAYERS = [
-    {"_seeds", "_validation", "_fingerprint", "candidate", "evaluation", "task"},
+    {"_seeds", "_validation", "_fingerprint", "_names", "candidate", "evaluation", "task"},
     {"losses"},
     {"families", "theory", "models", "data"},
     {"artifacts"},

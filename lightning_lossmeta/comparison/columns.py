@@ -95,10 +95,9 @@ def _test(rows: Sequence[Row], baseline: str, baseline_better: bool) -> str:
     others = [row for row in rows if row.name != baseline]
     bases = [row for row in rows if row.name == baseline]
     pairs = [are_paired(row, base) for base in bases for row in others]
-    if all(pairs):
-        kind = "t-test paired by seed"
-    else:
-        kind = "t-test paired by seed, or Welch's for means of searches" if any(pairs) else "Welch's t-test"
+    kind = "t-test paired by seed" if any(pairs) or not pairs else "Welch's t-test"
+    if any(pairs) and not all(pairs):
+        kind += ", or Welch's for means of searches"
     question = f"{baseline} is better" if baseline_better else f"better than {baseline}"
     return f"p ({question}): one-tailed {kind}, with Holm's correction"
 

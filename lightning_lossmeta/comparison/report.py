@@ -21,6 +21,7 @@ from lightning_lossmeta.comparison.markup import latex, markdown, one_line
 from lightning_lossmeta.comparison.rows import Row, by_task, ranks
 from lightning_lossmeta.comparison.verdict import verdict
 
+
 @dataclass(frozen=True)
 class Report:
     """Rows with what it takes to present them.

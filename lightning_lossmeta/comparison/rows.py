@@ -26,7 +26,7 @@ class Row:
         factor: Its best learning-rate factor on the validation split.
         at_edge: Whether that is the least or largest of the grid.
         scores: On the test split at the end of training, one a seed; NaN where training diverged.
-        p_value: Of the test against the baseline; NaN for that one itself, or without enough scores.
+        p_value: Of the test against the baseline; NaN for that one itself, and where scores lack.
         tuning: Mean validation score by factor.
         task: Name of the task.
         metrics: Further figures by name, one a seed, NaN where there is none.

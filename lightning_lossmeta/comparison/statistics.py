@@ -42,7 +42,7 @@ def paired(
             no such alternative.
 
     >>> round(paired([0.93, 0.95, 0.97], [0.90, 0.93, 0.93]), 4)
-    0.0185
+    0.0175
     """
     first, second = _two_samples(better, baseline, alternative)
     if len(first) != len(second):

@@ -39,9 +39,9 @@ def verdict(
     >>> usual = Row("cross-entropy", 1.0, False, (0.90, 0.93, 0.93))
     >>> learned = Row("learned", 1.0, False, (0.93, 0.95, 0.97))
     >>> verdict([learned, usual], "learned", baseline_better=True)
-    ['learned is better than cross-entropy (p = 0.017).']
+    ['learned is better than cross-entropy (p = 0.018).']
     >>> verdict([learned, usual], "learned", mode="min", baseline_better=True)
-    ['learned is worse than cross-entropy (p = 0.017): keep cross-entropy.']
+    ['learned is worse than cross-entropy (p = 0.018): keep cross-entropy.']
     """
     asked = by_task(with_p_values(rows, baseline, mode, baseline_better))
     opposite = by_task(with_p_values(rows, baseline, mode, not baseline_better))
