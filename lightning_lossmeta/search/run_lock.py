@@ -107,7 +107,7 @@ def _holder(directory: Path) -> dict[str, Any]:
 def _has_ended(holder: dict[str, Any]) -> bool:
     """Whether the process that wrote its name is gone; of those on other hosts nobody knows."""
     pid = holder.get("pid")
-    if os.name != "posix" or not isinstance(pid, int) or holder["host"] != socket.gethostname():
+    if os.name != "posix" or not isinstance(pid, int) or holder.get("host") != socket.gethostname():
         return False
     try:
         os.kill(pid, 0)

@@ -33,15 +33,19 @@ class ComparisonScores(pl.Callback):
       is, has learned by heart.
 
     The last two need a data module whose ``splits.train`` knows its labels before noise; all but
-    the first are for classifiers. Modules and batches of other forms than ``forward(inputs) ->
-    (B, n)`` and pairs are left alone.
+    the first are for classifiers. Targets that are probabilities of the classes, (B, n) with rows
+    that add up to one, count as their likeliest class. Modules and batches of other forms than
+    ``forward(inputs) -> (B, n)`` and pairs are left alone.
+
+    Batches reach the network as in Lightning's own validation: cast to the precision of the fit,
+    and through the hooks of module and data that change a batch.
     """
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score the network, or each network of a population."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         original = getattr(data, "original", data)
-        found = _outputs(pl_module, original.val_dataloader())
+        found = _outputs(trainer, pl_module, original.val_dataloader())
         if found is None:
             return
         logits, target = found
@@ -50,13 +54,13 @@ class ComparisonScores(pl.Callback):
             _log(pl_module, VALIDATION_ERROR, error)
             return
         _log(pl_module, VALIDATION, _agreement(logits, target))
-        scored = _outputs(pl_module, data.val_dataloader())
-        if scored is not None:
+        scored = _outputs(trainer, pl_module, data.val_dataloader())
+        if scored is not None and not scored[1].is_floating_point():
             _log(pl_module, CALIBRATION, _calibration_errors(*scored))
         train: Any = getattr(getattr(original, "splits", None), "train", None)
         if train is None or getattr(train, "clean", None) is None:
             return
-        found = _outputs(pl_module, _batches(train.inputs, train.targets))
+        found = _outputs(trainer, pl_module, _batches(train.inputs, train.targets))
         if found is not None:
             logits, target = found
             flipped = train.flipped.to(target.device)
@@ -71,17 +75,22 @@ def _batches(inputs: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 @torch.no_grad()
-def _outputs(module: pl.LightningModule, batches: Iterable[Any]) -> tuple[Tensor, Tensor] | None:
+def _outputs(
+    trainer: pl.Trainer, module: pl.LightningModule, batches: Iterable[Any]
+) -> tuple[Tensor, Tensor] | None:
     """Outputs (C, N, n) of one or C networks, targets (N,) or (N, n); ``None`` for other forms."""
+    if type(module).forward is pl.LightningModule.forward:
+        return None
     outputs, targets = [], []
-    for batch in batches:
+    for given in batches:
+        batch = trainer.precision_plugin.convert_input(given)
+        batch = trainer.strategy.batch_to_device(batch, module.device)
         pair = isinstance(batch, (tuple, list)) and len(batch) == 2
         if not pair or not all(isinstance(item, Tensor) for item in batch):
             return None
-        inputs, target = (item.to(module.device) for item in batch)
-        if type(module).forward is pl.LightningModule.forward:
-            return None
-        output = module(inputs)
+        inputs, target = batch
+        with trainer.precision_plugin.forward_context():
+            output = module(inputs)
         if not isinstance(output, Tensor):
             return None
         output = output if isinstance(module, PopulationModule) else output.unsqueeze(0)
@@ -90,7 +99,19 @@ def _outputs(module: pl.LightningModule, batches: Iterable[Any]) -> tuple[Tensor
             return None
         outputs.append(output.float())
         targets.append(target)
-    return (torch.cat(outputs, dim=1), torch.cat(targets)) if outputs else None
+    if not outputs:
+        return None
+    return torch.cat(outputs, dim=1), _likeliest(torch.cat(targets))
+
+
+def _likeliest(target: Tensor) -> Tensor:
+    """Class indices (N,) of targets that are probabilities of classes; others as they are."""
+    if not target.is_floating_point() or target.shape[1] < 2:
+        return target
+    rounding = target.shape[1] * max(1e-5, torch.finfo(target.dtype).eps)
+    sums = target.float().sum(dim=1)
+    probabilities = bool((target >= 0).all()) and bool(((sums - 1).abs() <= rounding).all())
+    return target.argmax(dim=1) if probabilities else target
 
 
 def _class_indices(target: Tensor) -> bool:
