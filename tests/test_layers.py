@@ -11,7 +11,10 @@ PACKAGE = Path(lightning_lossmeta.__file__).parent
 
 #: From low to high; a module imports from lower layers, or from its own.
 LAYERS = [
-    {"_seeds", "_validation", "_fingerprint", "_subclasses", "candidate", "evaluation", "task"},
+    {
+        *("_seeds", "_validation", "_fingerprint", "_subclasses", "_names"),
+        *("candidate", "evaluation", "task"),
+    },
     {"losses"},
     {"families", "theory", "models", "data"},
     {"artifacts"},

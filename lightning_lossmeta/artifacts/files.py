@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from pathlib import Path
+
+_PARTIAL = re.compile(r"\..+\.\d+\.part")
 
 
 def write_atomic(path: str | os.PathLike[str], text: str) -> None:
@@ -25,3 +28,14 @@ def write_atomic(path: str | os.PathLike[str], text: str) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def remove_partial_files(directory: Path) -> None:
+    """Remove what interrupted calls of :func:`write_atomic` left in a folder and those below.
+
+    Args:
+        directory: No other process may write there.
+    """
+    for path in directory.rglob(".*.part"):
+        if _PARTIAL.fullmatch(path.name) and path.is_file():
+            path.unlink(missing_ok=True)

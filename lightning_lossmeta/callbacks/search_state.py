@@ -159,8 +159,7 @@ def load_state(directory: Path) -> StoredSearch:
         FileNotFoundError: If the folder holds no state.
         ValueError: If a file is none of this version, or damaged; says which.
     """
-    path = directory / STATE_FILE
-    content = _read(path)
+    content = read_state(directory)
     log = HistoryLog(directory / HISTORY_FILE)
     try:
         history = log.restore(content["history"])
@@ -174,10 +173,17 @@ def load_state(directory: Path) -> StoredSearch:
             log,
         )
     except (TypeError, LookupError) as error:
-        raise ValueError(f"'{path}' is damaged: {error!r}.") from None
+        raise ValueError(f"'{directory / STATE_FILE}' is damaged: {error!r}.") from None
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_state(directory: Path) -> dict[str, Any]:
+    """The content of a run's state file, without its history.
+
+    Raises:
+        FileNotFoundError: If the folder holds no state.
+        ValueError: If the file is none of this version, or damaged.
+    """
+    path = directory / STATE_FILE
     if not path.is_file():
         raise FileNotFoundError(
             f"Expected a search's state at '{path}', found none: give `resume` the folder of a run "

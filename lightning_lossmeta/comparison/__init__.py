@@ -5,11 +5,18 @@ from lightning_lossmeta.comparison.methods import Method
 from lightning_lossmeta.comparison.named_losses import NamedLosses
 from lightning_lossmeta.comparison.pooling import best_searches, pooled
 from lightning_lossmeta.comparison.report import Report
-from lightning_lossmeta.comparison.rows import Row, with_p_values
+from lightning_lossmeta.comparison.rows import (
+    ComparisonError,
+    Row,
+    refuse_if_all_failed,
+    with_p_values,
+)
 from lightning_lossmeta.comparison.runs import RunStore
+from lightning_lossmeta.comparison.verdict import verdict
 
 __all__ = [
     "ComparisonConfig",
+    "ComparisonError",
     "Method",
     "NamedLosses",
     "Report",
@@ -19,5 +26,7 @@ __all__ = [
     "check_methods",
     "compare_losses",
     "pooled",
+    "refuse_if_all_failed",
+    "verdict",
     "with_p_values",
 ]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from lightning_lossmeta.callbacks.fitness.comparison_scores import CALIBRATION, CLEAN, FLIPPED
 from lightning_lossmeta.comparison.compare import AT_BEST, SECONDS
-from lightning_lossmeta.comparison.rows import Row, deviation
+from lightning_lossmeta.comparison.markup import one_line
+from lightning_lossmeta.comparison.rows import Row, are_paired, deviation
 
 #: Metrics that a table shows if a row has them, and their headings.
 _METRICS = {
@@ -20,6 +21,9 @@ _METRICS = {
     CALIBRATION: "calibration error",
 }
 
+
+#: Characters of a message that a caption shows.
+MESSAGE = 300
 
 #: Seconds of the candidates of the search that a loss came from.
 SEARCH_SECONDS = "search_seconds"
@@ -51,7 +55,7 @@ def columns(rows: Sequence[Row], score: str, baseline: str) -> list[Column]:
     """
     found = [
         Column("loss", lambda row: row.name),
-        Column(f"{score}, mean ± std", lambda row: spread(row.scores)),
+        Column(f"{score}, mean ± std", _scores),
     ]
     found += [
         Column(heading, lambda row, name=name: spread(row.metrics.get(name, ())))  # type: ignore[misc]
@@ -62,25 +66,53 @@ def columns(rows: Sequence[Row], score: str, baseline: str) -> list[Column]:
         found.append(Column("lr factor", _factor))
     found.append(Column(f"p against {baseline}", _p_value))
     if any(SECONDS in row.metrics for row in rows):
-        found.append(Column("s a fit", lambda row: f"{np.mean(row.metrics[SECONDS]):.1f}"))
+        found.append(Column("s a fit", _fit_seconds))
     if any(SEARCH_SECONDS in row.metrics for row in rows):
         found.append(Column("min a search", _search_minutes))
     return found
 
 
-def caption(rows: Sequence[Row], one_tailed: bool) -> str:
-    """What a reader must know to read the table."""
-    tails = "one-tailed, with Holm's correction" if one_tailed else "two-sided"
-    text = f"{_counts(rows)}; Welch's t-test, {tails}."
+def caption(rows: Sequence[Row], baseline: str, baseline_better: bool = False) -> str:
+    """What a reader must know to read the table.
+
+    Args:
+        rows: Of one task.
+        baseline: As for :func:`~lightning_lossmeta.comparison.with_p_values`.
+        baseline_better: As there.
+    """
+    text = f"{_counts(rows)}. {_test(rows, baseline, baseline_better)}."
     if any(row.at_edge for row in rows):
         text += " * at the edge of the grid: a wider one may do better."
     for row in rows:
         if usual := sum(row.metrics.get(NOT_LEARNED, ())):
             count = round(usual / len(row.scores) * row.searches)
             text += f" {row.name}: {count} of {row.searches} searches found nothing, a usual loss."
-    if lost := sum(not math.isfinite(score) for row in rows for score in row.scores):
-        text += f" {lost} trainings diverged and have no score."
-    return text
+    return " ".join([text, *(note for row in rows for note in _failures(row))])
+
+
+def _test(rows: Sequence[Row], baseline: str, baseline_better: bool) -> str:
+    """What the p-values are of."""
+    others = [row for row in rows if row.name != baseline]
+    bases = [row for row in rows if row.name == baseline]
+    pairs = [are_paired(row, base) for base in bases for row in others]
+    kind = "t-test paired by seed" if any(pairs) or not pairs else "Welch's t-test"
+    if any(pairs) and not all(pairs):
+        kind += ", or Welch's for means of searches"
+    question = f"{baseline} is better" if baseline_better else f"better than {baseline}"
+    return f"p ({question}): one-tailed {kind}, with Holm's correction"
+
+
+def _failures(row: Row) -> Iterator[str]:
+    """Which trainings of a loss have no score, and why."""
+    if row.diverged:
+        yield f"{row.name}: {row.diverged} of {len(row.scores)} trainings diverged."
+    if row.failures:
+        first = one_line(next(iter(row.failures.values())), MESSAGE)
+        yield f"{row.name}: {len(row.failures)} of {len(row.scores)} trainings failed: {first}"
+    elif row.tuning_failures:
+        first = one_line(row.tuning_failures[0], MESSAGE)
+        count = len(row.tuning_failures)
+        yield f"{row.name}: {count} trainings that choose its learning rate failed: {first}"
 
 
 def _counts(rows: Sequence[Row]) -> str:
@@ -96,19 +128,33 @@ def _counts(rows: Sequence[Row]) -> str:
 
 
 def spread(values: Sequence[float]) -> str:
-    """Mean and standard deviation over the values that are finite, with the count of others."""
+    """Mean and standard deviation over the values that are finite; empty if there is none."""
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
-        return "diverged" if values else ""
+        return ""
     text = f"{np.mean(finite):.4f}"
     if len(finite) > 1:
         text += f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{deviation(finite):.4f}"
-    missing = len(values) - len(finite)
-    return f"{text} ({missing} diverged)" if missing else text
+    return text
+
+
+def _scores(row: Row) -> str:
+    """Mean and deviation of the scores, with the counts of trainings that have none."""
+    missing = {"failed": len(row.failures), "diverged": row.diverged}
+    for word, count in missing.items():
+        if count == len(row.scores):
+            return word
+    counts = ", ".join(f"{count} {word}" for word, count in missing.items() if count)
+    text = spread(row.scores)
+    return f"{text} ({counts})".strip() if counts else text
 
 
 def _factor(row: Row) -> str:
     return f"{row.factor:g}{' *' if row.at_edge else ''}"
+
+
+def _fit_seconds(row: Row) -> str:
+    return f"{np.mean(row.metrics.get(SECONDS, (0.0,))):.1f}"
 
 
 def _search_minutes(row: Row) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lightning_lossmeta._seeds import Purpose, derived_seed
 from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.callbacks.fitness.comparison_scores import (
     VALIDATION,
@@ -17,7 +18,7 @@ from lightning_lossmeta.callbacks.fitness.comparison_scores import (
 from lightning_lossmeta.comparison.methods import Method
 from lightning_lossmeta.comparison.rows import Row
 from lightning_lossmeta.comparison.runs import Run, RunStore, repeated, train_runs
-from lightning_lossmeta.evaluation import Evaluation
+from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.evaluators.base import Evaluator
 from lightning_lossmeta.task import Objective, Task
 
@@ -121,6 +122,7 @@ def compare_losses(
         return train_runs(cells, methods, evaluator, store, done)
 
     tuning = {(task.name, name): {grid[0]: math.nan} for task in tasks for name in losses}
+    tuning_failures: dict[tuple[str, str], list[str]] = {}
     if len(grid) > 1:
         places, cells = [], []
         for task in tasks:
@@ -128,11 +130,12 @@ def compare_losses(
                 for name in losses:
                     places.append((task.name, name, factor))
                     cells.append(Run(name, variant))
-        tuning = _mean_scores(places, run(cells, "tuning"))
-    best = {
-        key: max(scores, key=lambda factor, s=scores: s[factor])  # type: ignore[misc]
-        for key, scores in tuning.items()
-    }
+        results = run(cells, "tuning")
+        tuning = _mean_scores(places, results)
+        for (task_name, name, _), result in zip(places, results, strict=True):
+            if message := _failure(result):
+                tuning_failures.setdefault((task_name, name), []).append(message)
+    best = {key: _best_factor(scores) for key, scores in tuning.items()}
     keys, cells = [], []
     for task in tasks:
         wanted = sorted({best[task.name, name] for name in losses})
@@ -157,6 +160,8 @@ def compare_losses(
                 tuning={} if len(grid) == 1 else tuning[task_name, name],
                 task=task_name,
                 metrics=_metrics(results, sessions[task_name].monitor),
+                failures={i: text for i, item in enumerate(results) if (text := _failure(item))},
+                tuning_failures=tuning_failures.get((task_name, name), ()),
             )
         )
     return rows
@@ -181,8 +186,9 @@ def _variants(
     task: Task, settings: ComparisonConfig, factors: Sequence[float], tuning: bool
 ) -> list[tuple[Task, float]]:
     """The task for each seed and learning rate of a stage."""
-    seeds = np.random.SeedSequence(task.seed).generate_state(settings.tuning_seeds + settings.seeds)
-    chosen = seeds[: settings.tuning_seeds] if tuning else seeds[settings.tuning_seeds :]
+    purpose, count = (
+        (Purpose.TUNING, settings.tuning_seeds) if tuning else (Purpose.SCORING, settings.seeds)
+    )
     base = replace(
         task.session,
         steps=settings.steps or task.session.steps,
@@ -194,12 +200,12 @@ def _variants(
         (
             replace(
                 task,
-                seed=int(seed),
+                seed=derived_seed(task.seed, purpose, number),
                 session=replace(base, learning_rate_factor=factor * base.learning_rate_factor),
             ),
             factor,
         )
-        for seed in chosen
+        for number in range(count)
         for factor in factors
     ]
 
@@ -218,6 +224,20 @@ def _mean_scores(
         key: {factor: float(np.mean(values)) for factor, values in by_factor.items()}
         for key, by_factor in scores.items()
     }
+
+
+def _best_factor(scores: Mapping[float, float]) -> float:
+    """The factor with the highest mean score; the one nearest to 1 where none has a score."""
+    if any(map(math.isfinite, scores.values())):
+        return max(scores, key=scores.__getitem__)
+    return min(scores, key=lambda factor: abs(math.log(factor)))
+
+
+def _failure(result: Evaluation) -> str:
+    """What a training failed with; empty if it ended, were it by diverging."""
+    if result.trained or result.status is Status.DIVERGED:
+        return ""
+    return result.message or "no reason given"
 
 
 def _score(result: Evaluation, objective: Objective) -> float:

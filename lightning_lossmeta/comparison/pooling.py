@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from lightning_lossmeta.comparison.rows import Row, by_task
+
+T = TypeVar("T")
 
 
 def pooled(rows: Sequence[Row], methods: Mapping[str, Sequence[str]]) -> list[Row]:
@@ -87,6 +90,8 @@ def _as_one(name: str, members: Sequence[Row]) -> Row:
         _joined(row.scores for row in members),
         task=members[0].task,
         searches=len(members),
+        failures=dict(_failures(members)),
+        tuning_failures=_joined(row.tuning_failures for row in members),
         metrics={
             metric: _joined(
                 row.metrics.get(metric, (float("nan"),) * len(row.scores)) for row in members
@@ -96,5 +101,13 @@ def _as_one(name: str, members: Sequence[Row]) -> Row:
     )
 
 
-def _joined(parts: Iterable[Sequence[float]]) -> tuple[float, ...]:
+def _failures(members: Sequence[Row]) -> Iterator[tuple[int, str]]:
+    """By place among the scores of all."""
+    first = 0
+    for row in members:
+        yield from ((first + place, message) for place, message in row.failures.items())
+        first += len(row.scores)
+
+
+def _joined(parts: Iterable[Sequence[T]]) -> tuple[T, ...]:
     return tuple(value for part in parts for value in part)

@@ -13,23 +13,13 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from lightning_lossmeta.artifacts import write_atomic
 from lightning_lossmeta.comparison.columns import Column, caption, columns
+from lightning_lossmeta.comparison.markup import latex, markdown, one_line
 from lightning_lossmeta.comparison.rows import Row, by_task, ranks
-
-_LATEX = str.maketrans(
-    {
-        "&": r"\&",
-        "%": r"\%",
-        "_": r"\_",
-        "#": r"\#",
-        "$": r"\$",
-        "±": r"$\pm$",
-        "{": r"\{",
-        "}": r"\}",
-    }
-)
+from lightning_lossmeta.comparison.verdict import verdict
 
 
 @dataclass(frozen=True)
@@ -40,15 +30,15 @@ class Report:
         rows: One a task and loss.
         score: What the scores are, e.g. ``"test accuracy"``.
         baseline: Name of the loss that the others were tested against.
-        one_tailed: How they were tested.
         mode: Whether the most (``"max"``) or the least (``"min"``) is the best.
+        baseline_better: Whether the question was if the baseline is better than the others.
     """
 
     rows: Sequence[Row]
     score: str
     baseline: str
-    one_tailed: bool = True
     mode: str = "max"
+    baseline_better: bool = False
 
     def table(self, title: str) -> RenderableType:
         """For the terminal."""
@@ -59,8 +49,12 @@ class Report:
         ]
         if len(groups) > 1:
             text = ", ".join(f"{name} {rank:.2f}" for name, rank in self._ranked())
-            return Group(*tables, f"Average rank over {len(groups)} tasks: {text}")
+            return Group(*tables, Text(f"Average rank over {len(groups)} tasks: {text}"))
         return tables[0]
+
+    def verdict(self) -> list[str]:
+        """What the tests come to, in sentences."""
+        return verdict(self.rows, self.baseline, self.mode, self.baseline_better)
 
     def markdown(self) -> str:
         """As Markdown tables, one a task."""
@@ -68,16 +62,17 @@ class Report:
         groups = by_task(self.rows)
         for name, rows in groups.items():
             shown = self._columns(rows)
-            lines = [f"**{name}**", ""] if len(groups) > 1 else []
+            lines = [f"**{markdown(name)}**", ""] if len(groups) > 1 else []
             lines += [_line(column.heading for column in shown)]
             lines += ["| --- |" + " ---: |" * (len(shown) - 1)]
             lines += [_line(column.cell(row) for column in shown) for row in rows]
-            parts.append("\n".join([*lines, "", caption(rows, self.one_tailed), ""]))
+            parts.append("\n".join([*lines, "", markdown(self._caption(rows)), ""]))
         if len(groups) > 1:
             lines = ["| loss | average rank |", "| --- | ---: |"]
             parts.append(
-                "\n".join([*lines, *(f"| {n} | {r:.2f} |" for n, r in self._ranked()), ""])
+                "\n".join([*lines, *(_line([n, f"{r:.2f}"]) for n, r in self._ranked()), ""])
             )
+        parts.append("\n".join([*(f"- {markdown(line)}" for line in self.verdict()), ""]))
         return "\n".join(parts)
 
     def latex(self) -> str:
@@ -85,9 +80,9 @@ class Report:
         parts = []
         for name, rows in by_task(self.rows).items():
             shown = self._columns(rows)
-            heads = " & ".join(column.heading.translate(_LATEX) for column in shown)
-            body = [" & ".join(c.cell(row).translate(_LATEX) for c in shown) for row in rows]
-            text = f"{name}: {self.score}. {caption(rows, self.one_tailed)}".translate(_LATEX)
+            heads = " & ".join(latex(column.heading) for column in shown)
+            body = [" & ".join(latex(column.cell(row)) for column in shown) for row in rows]
+            text = latex(f"{name}: {self.score}. {self._caption(rows)}")
             lines = [
                 r"\begin{table}",
                 rf"\caption{{{text}}}",
@@ -116,19 +111,22 @@ class Report:
 
     def _table(self, rows: Sequence[Row], title: str) -> Table:
         made = Table(
-            title=title,
+            title=Text(title),
             title_justify="left",
-            caption=caption(rows, self.one_tailed),
+            caption=Text(self._caption(rows)),
             caption_justify="left",
         )
         shown = self._columns(rows)
         for number, column in enumerate(shown):
             made.add_column(
-                column.heading, justify="right" if number else "left", no_wrap=not number
+                Text(column.heading), justify="right" if number else "left", no_wrap=not number
             )
         for row in rows:
-            made.add_row(*(column.cell(row) for column in shown))
+            made.add_row(*(Text(one_line(column.cell(row))) for column in shown))
         return made
+
+    def _caption(self, rows: Sequence[Row]) -> str:
+        return caption(rows, self.baseline, self.baseline_better)
 
     def _ranked(self) -> list[tuple[str, float]]:
         return sorted(ranks(self.rows, self.mode).items(), key=lambda item: item[1])
@@ -137,19 +135,22 @@ class Report:
         names = list(dict.fromkeys(name for row in self.rows for name in row.metrics))
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(["task", "loss", "seed_index", "learning_rate_factor", self.score, *names])
+        start = ["task", "loss", "seed_index", "learning_rate_factor", self.score]
+        writer.writerow([*start, *names, "status", "error"])
         for row in self.rows:
             for index, value in enumerate(row.scores):
                 others = [
                     repr(row.metrics[name][index]) if name in row.metrics else "" for name in names
                 ]
-                start = [row.task, row.name, index, repr(row.factor), repr(value)]
-                writer.writerow([*start, *others])
+                start = [row.task, row.name, str(index), repr(row.factor), repr(value)]
+                error = row.failures.get(index, "")
+                status = "failed" if error else "ok" if math.isfinite(value) else "diverged"
+                writer.writerow([*start, *others, status, error])
         return buffer.getvalue()
 
 
 def _line(cells: Any) -> str:
-    return f"| {' | '.join(cells)} |"
+    return f"| {' | '.join(map(markdown, cells))} |"
 
 
 def _plain(row: Row) -> dict[str, Any]:
@@ -164,4 +165,6 @@ def _plain(row: Row) -> dict[str, Any]:
         "p_value": number(row.p_value),
         "tuning": {str(k): number(v) for k, v in row.tuning.items()},
         "metrics": {k: [number(value) for value in v] for k, v in row.metrics.items()},
+        "failures": {str(place): message for place, message in row.failures.items()},
+        "tuning_failures": list(row.tuning_failures),
     }

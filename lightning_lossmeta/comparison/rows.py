@@ -8,7 +8,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from lightning_lossmeta.comparison.statistics import Alternative, average_ranks, holm, welch
+from lightning_lossmeta.comparison.statistics import (
+    Alternative,
+    average_ranks,
+    holm,
+    paired,
+    welch,
+)
 
 
 @dataclass(frozen=True)
@@ -20,11 +26,14 @@ class Row:
         factor: Its best learning-rate factor on the validation split.
         at_edge: Whether that is the least or largest of the grid.
         scores: On the test split at the end of training, one a seed; NaN where training diverged.
-        p_value: That it is no better than the baseline; NaN for that one itself.
+        p_value: Of the test against the baseline; NaN for that one itself, and where scores lack.
         tuning: Mean validation score by factor.
         task: Name of the task.
         metrics: Further figures by name, one a seed, NaN where there is none.
         searches: How many losses the scores are of, one after the other.
+        failures: By place of a score what its training failed with; where a score that is not
+            finite has no entry, the training diverged.
+        tuning_failures: What trainings that choose the learning rate failed with.
     """
 
     name: str
@@ -36,6 +45,13 @@ class Row:
     task: str = "task"
     metrics: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     searches: int = 1
+    failures: Mapping[int, str] = field(default_factory=dict)
+    tuning_failures: Sequence[str] = ()
+
+    @property
+    def diverged(self) -> int:
+        """How many trainings ended without a score, but also without an error."""
+        return sum(not math.isfinite(score) for score in self.scores) - len(self.failures)
 
     @property
     def samples(self) -> tuple[float, ...]:
@@ -56,6 +72,24 @@ class Row:
         return deviation(self.scores)
 
 
+class ComparisonError(RuntimeError):
+    """No training of a comparison came to an end; says what the first one failed with."""
+
+
+def refuse_if_all_failed(rows: Sequence[Row]) -> None:
+    """Failures of all trainings are no loss's fault.
+
+    Raises:
+        ComparisonError: If no row has a training that did not fail.
+    """
+    if rows and all(len(row.failures) == len(row.scores) for row in rows):
+        message = next(iter(rows[0].failures.values()))
+        raise ComparisonError(
+            f"Every training of the comparison failed, the first ('{rows[0].name}' on "
+            f"'{rows[0].task}') with: {message}"
+        )
+
+
 def deviation(values: Sequence[float]) -> float:
     """Standard deviation with n - 1; NaN for a single value."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
@@ -70,16 +104,19 @@ def by_task(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def with_p_values(
-    rows: Sequence[Row], baseline: str, one_tailed: bool = True, mode: str = "max"
+    rows: Sequence[Row], baseline: str, mode: str = "max", baseline_better: bool = False
 ) -> list[Row]:
-    """Rows with Welch's test against the baseline of their task.
+    """Rows with the p-values of their task's one-tailed t-tests, corrected by Holm's method.
+
+    Losses share their seeds, so that tests are paired. A method that learned several losses has
+    their means for a sample, which pair with nothing: there the test is Welch's.
 
     Args:
         rows: Of any number of tasks.
-        baseline: Name of a loss.
-        one_tailed: Ask whether a loss is better than the baseline, and correct each task's values
-            for their number by Holm's method; otherwise ask whether they differ, uncorrected.
+        baseline: Name of the loss that each of the others is held against.
         mode: Whether the most (``"max"``) or the least (``"min"``) is the best.
+        baseline_better: Ask whether the baseline is better than each of the others, not whether
+            each of them is better than the baseline.
 
     Raises:
         ValueError: If there is no loss of that name.
@@ -87,18 +124,25 @@ def with_p_values(
     names = list(dict.fromkeys(row.name for row in rows))
     if baseline not in names:
         raise ValueError(f"Expected argument `baseline` to be one of {names}, got {baseline!r}.")
-    found: list[Row] = []
+    greater = (mode == "max") != baseline_better
+    tested: list[Row] = []
     for group in by_task(rows).values():
         (base,) = (row for row in group if row.name == baseline)
         others = [row for row in group if row is not base]
-        if one_tailed:
-            better: Alternative = "greater" if mode == "max" else "less"
-            values = list(holm([welch(row.samples, base.samples, better) for row in others]))
-        else:
-            values = [welch(row.samples, base.samples, "two-sided") for row in others]
-        known = {row.name: p for row, p in zip(others, values, strict=True)}
-        found += [replace(row, p_value=known.get(row.name, math.nan)) for row in group]
-    return found
+        values = holm([_p_value(row, base, "greater" if greater else "less") for row in others])
+        known = {row.name: float(p) for row, p in zip(others, values, strict=True)}
+        tested += [replace(row, p_value=known.get(row.name, math.nan)) for row in group]
+    return tested
+
+
+def are_paired(one: Row, other: Row) -> bool:
+    """Whether two rows' samples come of the same seeds, one by one."""
+    return one.searches == other.searches == 1 and len(one.scores) == len(other.scores)
+
+
+def _p_value(row: Row, base: Row, alternative: Alternative) -> float:
+    test = paired if are_paired(row, base) else welch
+    return test(row.samples, base.samples, alternative)
 
 
 def ranks(rows: Sequence[Row], mode: str = "max") -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Literal, get_args
 
 import numpy as np
@@ -14,11 +15,54 @@ from lightning_lossmeta._validation import check_at_least
 Alternative = Literal["greater", "less", "two-sided"]
 Array = npt.NDArray[np.float64]
 
+#: Of differences of numbers that are at most one.
+_ROUNDING = 16 * float(np.finfo(np.float64).eps)
+
+
+def paired(
+    better: npt.ArrayLike, baseline: npt.ArrayLike, alternative: Alternative = "greater"
+) -> float:
+    """P-value of the paired t-test: is the mean of the differences greater than zero?
+
+    For scores that share seeds: initial weights and batches that are hard for both losses cancel
+    in ``d = better - baseline``, with ``t = mean(d) / (std(d) / sqrt(n))`` and n - 1 degrees of
+    freedom. Scores that are not finite, or too few, or constant differences are judged as by
+    :func:`welch`.
+
+    Args:
+        better: Scores of one loss ``(n,)``, one a seed.
+        baseline: Scores of the other ``(n,)``, of the same seeds.
+        alternative: What the first mean is, by hypothesis, beside the second.
+
+    Returns:
+        p, or NaN if a sample holds fewer than two scores.
+
+    Raises:
+        ValueError: If a sample is not one-dimensional, or they are not of one length, or there is
+            no such alternative.
+
+    >>> round(paired([0.93, 0.95, 0.97], [0.90, 0.93, 0.93]), 4)
+    0.0175
+    """
+    first, second = _two_samples(better, baseline, alternative)
+    if len(first) != len(second):
+        raise ValueError(
+            f"Expected arguments `better` and `baseline` to be of one length, got {len(first)} and "
+            f"{len(second)}."
+        )
+    if not _testable(first, second):
+        return math.nan
+    first, second = _scaled(first, second)
+    differences = first - second
+    if np.ptp(differences) <= _ROUNDING:
+        return _limit(differences.mean(), alternative)
+    return float(stats.ttest_rel(first, second, alternative=alternative).pvalue)
+
 
 def welch(
     better: npt.ArrayLike, baseline: npt.ArrayLike, alternative: Alternative = "greater"
 ) -> float:
-    """P-value of Welch's t-test, one-tailed: is the mean of a sample greater than the baseline's?
+    """P-value of Welch's t-test: is the mean of a sample greater than the baseline's?
 
     A score that is not finite makes the result NaN: without its diverged seeds a loss would look
     better than it is. If neither sample varies, t is a limit: 0 where the means differ as
@@ -40,24 +84,15 @@ def welch(
     >>> round(welch([0.93, 0.95, 0.94], [0.90, 0.92, 0.91]), 4)
     0.0107
     """
-    if alternative not in get_args(Alternative):
-        raise ValueError(
-            "Expected argument `alternative` to be one of "
-            f"{', '.join(get_args(Alternative))}, got {alternative!r}."
-        )
-    first, second = _sample("better", better), _sample("baseline", baseline)
-    if min(len(first), len(second)) < 2 or not np.isfinite([*first, *second]).all():
+    first, second = _two_samples(better, baseline, alternative)
+    if not _testable(first, second):
         return math.nan
+    first, second = _scaled(first, second)
     if np.ptp(first) == 0 and np.ptp(second) == 0:
-        above = first[0] - second[0]
-        differ = {"greater": above > 0, "less": above < 0, "two-sided": above != 0}
-        return 0.0 if differ[alternative] else 1.0
-    # t does not depend on the scale, but squares of 1e200 and 1e-200 would overflow or vanish.
-    scale = max(np.abs(first).max(), np.abs(second).max())
-    parts = [(part.mean(), part.std(ddof=1), len(part)) for part in (first / scale, second / scale)]
-    test = stats.ttest_ind_from_stats(
-        *parts[0], *parts[1], equal_var=False, alternative=alternative
-    )
+        return _limit(first[0] - second[0], alternative)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of the sample that does not vary
+        test = stats.ttest_ind(first, second, equal_var=False, alternative=alternative)
     return float(test.pvalue)
 
 
@@ -212,6 +247,34 @@ def _ranks(scores: npt.ArrayLike) -> Array:
         )
     ranks: Array = stats.rankdata(-np.where(np.isnan(table), -np.inf, table), axis=1)
     return ranks
+
+
+def _two_samples(
+    better: npt.ArrayLike, baseline: npt.ArrayLike, alternative: Alternative
+) -> tuple[Array, Array]:
+    if alternative not in get_args(Alternative):
+        raise ValueError(
+            "Expected argument `alternative` to be one of "
+            f"{', '.join(get_args(Alternative))}, got {alternative!r}."
+        )
+    return _sample("better", better), _sample("baseline", baseline)
+
+
+def _testable(first: Array, second: Array) -> bool:
+    return min(len(first), len(second)) >= 2 and bool(np.isfinite([*first, *second]).all())
+
+
+def _scaled(first: Array, second: Array) -> tuple[Array, Array]:
+    """Numbers of at most one: t does not depend on the scale, but squares of 1e200 overflow."""
+    scale = float(max(np.abs(first).max(), np.abs(second).max())) or 1.0
+    return first / scale, second / scale
+
+
+def _limit(difference: float, alternative: Alternative) -> float:
+    """P-value of samples without any spread."""
+    size = difference if abs(difference) > _ROUNDING else 0.0
+    differ = {"greater": size > 0, "less": size < 0, "two-sided": size != 0}
+    return 0.0 if differ[alternative] else 1.0
 
 
 def _sample(name: str, values: npt.ArrayLike) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from lightning_lossmeta._seeds import derived_seed
+from lightning_lossmeta._seeds import LabelPurpose, check_seed, derived_seed
 from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.data.loader import BatchLoader
 from lightning_lossmeta.data.noise.base import LabelNoise
@@ -61,7 +61,8 @@ class TensorDataModule(pl.LightningDataModule, ABC):
         check_at_least(1, batch_size=batch_size, eval_batch_size=eval_batch_size)
         if train_size is not None:
             check_at_least(1, train_size=train_size)
-        check_at_least(0, split_seed=split_seed, noise_seed=noise_seed)
+        check_at_least(0, split_seed=split_seed)
+        check_seed(noise_seed=noise_seed)
         if noise is not None and not isinstance(noise, LabelNoise):
             raise ValueError(
                 f"Expected argument `noise` to be a LabelNoise or None, got {noise!r}."
@@ -114,11 +115,12 @@ class TensorDataModule(pl.LightningDataModule, ABC):
         """The training labels corrupted, and those of validation if asked for."""
         if self.noise is None:
             return splits
-        seeds = [derived_seed(self.noise_seed, purpose) for purpose in range(2)]
-        train = self.noise.apply(splits.train, self.num_classes, seeds[0])
+        seed = derived_seed(self.noise_seed, LabelPurpose.TRAIN)
+        train = self.noise.apply(splits.train, self.num_classes, seed)
         val = splits.val
         if self.noisy_validation:
-            val = self.noise.apply(val, self.num_classes, seeds[1])
+            seed = derived_seed(self.noise_seed, LabelPurpose.VALIDATION)
+            val = self.noise.apply(val, self.num_classes, seed)
         return Splits(train, val, splits.test)
 
     def setup(self, stage: str | None = None) -> None:

@@ -10,16 +10,13 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from lightning_lossmeta._seeds import derived_seed, seed_all
+from lightning_lossmeta._seeds import Purpose, derived_seed, seed_all
 from lightning_lossmeta.local_search.optimizers import UpdateRule, update_rules
 from lightning_lossmeta.local_search.unrolled import Episode
 from lightning_lossmeta.modules.plain_training import overridden_hook
 from lightning_lossmeta.modules.supervised import Batch, SupervisedModule
 from lightning_lossmeta.task import Session, Task
 from lightning_lossmeta.training.data_view import prepared_data
-
-# Purposes of the numbers that are drawn, beside those of the inner fit with the same seed.
-_WEIGHTS, _BATCHES, _FORWARD, _TIME = *range(10, 13), 14
 
 #: What an episode does by itself, so that a module must not do it otherwise.
 _HOOKS = (
@@ -57,23 +54,23 @@ class Episodes:
 
     def next(self, number: int) -> Episode:
         """The next episode, ``number`` of this task; sets the global generators."""
-        task = replace(self.task, seed=derived_seed(self.task.seed, _WEIGHTS, number))
+        task = replace(self.task, seed=derived_seed(self.task.seed, Purpose.WEIGHTS, number))
         network = cast(nn.Module, task.fresh_module().network).to(self.device)
         network.train()
         batches = [self._batch() for _ in range(self.base_steps)]
-        seed = derived_seed(self.task.seed, _FORWARD, number)
+        seed = derived_seed(self.task.seed, Purpose.FORWARD, number)
         network = network.double() if self._double else network
         return Episode(network, self.rules, batches, seed, self._time(number))
 
     def _time(self, number: int) -> float:
         """Uniform in [0, 1): weights are always fresh, but every time must leave its mark."""
-        seed = derived_seed(self.task.seed, _TIME, number)
+        seed = derived_seed(self.task.seed, Purpose.EPISODE_PROGRESS, number)
         return float(torch.rand((), generator=torch.Generator().manual_seed(seed)))
 
     def _batch(self) -> Batch:
         """The next batch, moved and augmented as in a fit; epochs follow each other."""
         # Seeded each time: loaders draw their order when they like.
-        seed_all(derived_seed(self.task.seed, _BATCHES, self._drawn))
+        seed_all(derived_seed(self.task.seed, Purpose.BATCHES, self._drawn))
         self._drawn += 1
         batch = next(self._batches, None)
         if batch is None:

@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from lightning_lossmeta._seeds import derived_seed
+from lightning_lossmeta._seeds import Purpose, derived_seed
 from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation
@@ -34,9 +34,6 @@ BACKENDS: dict[str, MetaLoss] = {"func": meta_loss, "higher": meta_loss_by_highe
 
 #: Points of the curve of meta-losses, at the most.
 CURVE_POINTS = 50
-
-# Beside the purposes of unrolled_episodes.
-_NOISE = 13
 
 
 class GradientRefiner(Refiner):
@@ -142,7 +139,7 @@ class GradientRefiner(Refiner):
         on_progress: ProgressFn,
     ) -> list[LocalSearch]:
         """Local searches side by side, so that an episode's weights are drawn once for all."""
-        seed = derived_seed(tasks[0].seed, _NOISE)
+        seed = derived_seed(tasks[0].seed, Purpose.NOISE)
         backend = BACKENDS[self.backend]
         searches = [
             LocalSearch(c, family, self.meta_lr, self.noise, seed, self.task_loss, backend)

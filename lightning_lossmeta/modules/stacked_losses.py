@@ -78,7 +78,7 @@ class StackedLosses(ExactBuffers):
         """The loss of a group of one, without ``vmap``, which would take longer than the loss."""
         names = self._names[number]
         own = {name: getattr(self, f"group{number}_{i}")[0] for i, name in enumerate(names)}
-        return functional_call(self._skeletons[number], own, (output, target))  # type: ignore[no-any-return]
+        return _mean_loss(self._skeletons[number], own, output, target)
 
     def _group(self, number: int, outputs: Tensor, target: Tensor, per_candidate: bool) -> Tensor:
         names = self._names[number]
@@ -86,7 +86,20 @@ class StackedLosses(ExactBuffers):
         skeleton: nn.Module = self._skeletons[number]
 
         def one(buffers: dict[str, Tensor], output: Tensor, own: Tensor) -> Tensor:
-            return functional_call(skeleton, buffers, (output, own))  # type: ignore[no-any-return]
+            return _mean_loss(skeleton, buffers, output, own)
 
         in_dims = (0, 0, 0 if per_candidate else None)
         return torch.vmap(one, in_dims=in_dims)(stacked, outputs, target)
+
+
+def _mean_loss(
+    loss: nn.Module, buffers: dict[str, Tensor], output: Tensor, target: Tensor
+) -> Tensor:
+    """A batch's loss, which is one number: the sum over several would be trained in silence."""
+    value: Tensor = functional_call(loss, buffers, (output, target))
+    if value.numel() != 1:
+        raise ValueError(
+            f"Expected {type(loss).__name__} to give one number for a batch, got shape "
+            f"{tuple(value.shape)}: take the mean over the samples (`reduction='mean'`)."
+        )
+    return value.reshape(())

@@ -48,12 +48,13 @@ def final_comparison(
 
         store = RunStore(search.directory / "cells")
         rows = compare_losses(losses, tasks, evaluator, settings, progress, store)
-    rows = with_p_values(rows, "learned", one_tailed=False)
+    rows = with_p_values(rows, "learned", session.mode, baseline_better=True)
     score = f"test {session.monitor.removeprefix('val_').replace('_', ' ')}"
     steps = settings.steps or session.steps
-    report = Report(rows, score, "learned", one_tailed=False, mode=session.mode)
-    console.print(report.table(f"Test data, {steps} steps, each loss at its best learning rate"))
+    report = Report(rows, score, "learned", session.mode, baseline_better=True)
     report.write(search.directory)
+    console.print(report.table(f"Test data, {steps} steps, each loss at its best learning rate"))
+    console.print("\n".join(report.verdict()), highlight=False, markup=False)
     return rows
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
-from lightning_lossmeta._seeds import derived_seed
+from lightning_lossmeta._seeds import Purpose, derived_seed
 from lightning_lossmeta.callbacks.base import MetaCallback, Search
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
@@ -93,8 +93,9 @@ def training_seed(search: Search, generation: int, task: int, seed: int) -> int:
         task: Position of the task.
         seed: Position of the seed, from 0.
     """
-    further = () if seed == 0 else (seed,)
-    return derived_seed(search.seed, 1, generation, task, *further)
+    if seed == 0:
+        return derived_seed(search.seed, Purpose.GENERATION, generation, task)
+    return derived_seed(search.seed, Purpose.FURTHER_SEEDS, generation, task, seed)
 
 
 def _check_first(search: Search, judged: Sequence[Evaluation]) -> None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
+import secrets
 from datetime import datetime
 from pathlib import Path
 
 from lightning_lossmeta._fingerprint import changed_keys
+from lightning_lossmeta._names import safe_name
 from lightning_lossmeta.callbacks.base import Search
 from lightning_lossmeta.callbacks.search_state import load_state
 from lightning_lossmeta.evaluators.base import Evaluator
+from lightning_lossmeta.search.run_lock import HOLDER, LOCK
 from lightning_lossmeta.searchers.front import Front
 
 
 def new_directory(name: str) -> Path:
-    """``runs/NAME-TIME``, not made yet."""
-    return Path("runs") / f"{name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    """``runs/NAME-TIME-RANDOM``, not made yet; no two calls give the same."""
+    time = f"{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    return Path("runs") / f"{safe_name(name)}-{time}-{secrets.token_hex(4)}"
 
 
 def make_directory(directory: Path) -> None:
@@ -30,7 +34,7 @@ def make_directory(directory: Path) -> None:
             f"Expected `run_dir` to be new, but '{directory}' holds a search: go on with it by "
             f"`--resume {directory}`, or choose another folder."
         )
-    if foreign := sorted(item.name for item in directory.glob("*")):
+    if foreign := sorted({item.name for item in directory.glob("*")} - {LOCK, HOLDER}):
         raise FileExistsError(
             f"Expected `run_dir` to be a new or empty folder, got '{directory}' with {foreign[:5]}."
         )

@@ -6,7 +6,7 @@ import math
 import warnings
 from dataclasses import dataclass, replace
 
-from lightning_lossmeta._seeds import derived_seed
+from lightning_lossmeta._seeds import Purpose, derived_seed
 from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.callbacks.base import Search
 from lightning_lossmeta.candidate import Candidate
@@ -96,7 +96,7 @@ def best_baseline(search: Search, evaluator: Evaluator) -> tuple[str, Evaluation
 def _fresh_tasks(search: Search, number: int) -> list[Task]:
     """The tasks with seeds that no generation has."""
     return [
-        replace(task, seed=derived_seed(search.seed, 2, number, position))
+        replace(task, seed=derived_seed(search.seed, Purpose.FINALISTS, number, position))
         for position, task in enumerate(search.tasks)
     ]
 

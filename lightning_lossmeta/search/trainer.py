@@ -10,7 +10,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from lightning_lossmeta._seeds import derived_seed
+from lightning_lossmeta._seeds import Purpose, derived_seed
 from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.callbacks import (
     CandidateCurves,
@@ -20,6 +20,7 @@ from lightning_lossmeta.callbacks import (
     SearchHistory,
     SearchProgress,
 )
+from lightning_lossmeta.callbacks.search_state import read_state
 from lightning_lossmeta.comparison import ComparisonConfig
 from lightning_lossmeta.evaluators import AutoEvaluator, Evaluator
 from lightning_lossmeta.families import LossFamily, TaylorFamily
@@ -30,6 +31,7 @@ from lightning_lossmeta.search.generation import Engines
 from lightning_lossmeta.search.loop import SearchResult, run_search
 from lightning_lossmeta.search.preflight import check_task
 from lightning_lossmeta.search.run_folder import make_directory, new_directory, restore
+from lightning_lossmeta.search.run_lock import run_lock
 from lightning_lossmeta.search.selection import Finalists
 from lightning_lossmeta.searchers import CMAESSearcher, Searcher
 from lightning_lossmeta.task import Session, Task
@@ -95,6 +97,7 @@ class MetaLossTrainer(pl.Trainer):
         Raises:
             ValueError: If an argument is out of its range or does not fit the others.
             FileExistsError: If the run's folder exists.
+            RunLockedError: If another process works in it.
             SearchError: If neither a candidate nor a baseline could be trained.
             KeyboardInterrupt: On Ctrl-C, after the state was saved.
 
@@ -136,7 +139,9 @@ class MetaLossTrainer(pl.Trainer):
             tasks = [callback.configure_task(task) for task in tasks]
         _refuse_unsupported(engines, family, tasks)
         _refuse_uneven(tasks)
-        searcher.start(family.space, derived_seed(seed, 0), tasks[0].session.objectives)
+        searcher.start(
+            family.space, derived_seed(seed, Purpose.SEARCHER), tasks[0].session.objectives
+        )
         search = Search(
             directory=Path(resume or run_dir or new_directory(family.name)),
             family=family,
@@ -148,10 +153,13 @@ class MetaLossTrainer(pl.Trainer):
             settings=search_fingerprint(family, searcher, tasks, engines),
         )
         if resume is not None:
-            restore(search, engines.evaluator)
-        else:
-            make_directory(search.directory)
-        return run_search(search, engines, finalists, comparison)
+            read_state(search.directory)  # before the lock makes a folder
+        with run_lock(search.directory):
+            if resume is not None:
+                restore(search, engines.evaluator)
+            else:
+                make_directory(search.directory)
+            return run_search(search, engines, finalists, comparison)
 
     def _session(self, session: Session) -> Session:
         """A session as this trainer runs it.

@@ -1,6 +1,7 @@
 import csv
 import json
 import re
+from typing import ClassVar
 
 import pytest
 import yaml
@@ -10,7 +11,9 @@ from lightning_lossmeta.artifacts import Artifact
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.cli.compare.tasks import Sweep
 from lightning_lossmeta.cli.configuration import patched
+from lightning_lossmeta.data import DigitsDataModule
 from lightning_lossmeta.families import TaylorFamily
+from lightning_lossmeta.search.run_lock import run_lock
 
 BASE = {
     "seed": 1,
@@ -210,3 +213,93 @@ def test_a_learned_loss_is_named_by_its_file(compare, tmp_path):
     status, folder = compare(losses={"CE": "cross_entropy", "learned": str(path)})
     assert status == 0
     assert {row["loss"] for row in _rows(folder)} == {"CE", "learned"}
+
+
+class _Setups(DigitsDataModule):
+    counts: ClassVar[list[str]] = []
+
+    def prepare_data(self):
+        self.counts.append("prepare")
+
+    def setup(self, stage=None):
+        self.counts.append(str(stage))
+        super().setup(stage)
+
+
+def test_data_are_set_up_once(compare):
+    data = {"class_path": f"{__name__}._Setups", "init_args": {"batch_size": 50}}
+    budget = BASE["comparison"] | {"steps": None, "learning_rate_factors": [1.0]}
+    _Setups.counts.clear()
+    status, _ = compare(data=data, comparison=budget, epochs=1)
+    assert status == 0
+    assert sorted(_Setups.counts) == ["fit", "prepare", "test"]
+
+
+WEIGHTS = {"class_path": "torch.nn.CrossEntropyLoss", "init_args": {"reduction": "none"}}
+
+
+def test_what_failed_stands_in_the_table_with_its_reason(compare, capsys):
+    status, folder = compare(losses=BASE["losses"] | {"odd": WEIGHTS})
+    assert status == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "odd: 2 of 2 trainings failed:" in printed
+    assert "diverged" not in printed
+    assert {row["loss"]: row["status"] for row in _rows(folder)} == {
+        "CE": "ok",
+        "GCE": "ok",
+        "odd": "failed",
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"losses": {"odd": WEIGHTS}}, "Every training"), ({"monitor": "val_f1"}, "val_f1")],
+)
+def test_nothing_but_failures_is_an_error(compare, capsys, changes, message):
+    status, folder = compare(**changes)
+    assert status == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+    assert not (folder / "comparison.csv").exists()
+
+
+@pytest.mark.parametrize("precision", ["64-true", "bf16-true"])
+@pytest.mark.parametrize("evaluator", ["PopulationEvaluator", "TrainerEvaluator"])
+def test_other_precisions_have_scores(compare, precision, evaluator):
+    status, folder = compare(
+        precision=precision, evaluator={"class_path": f"lightning_lossmeta.{evaluator}"}
+    )
+    assert status == 0
+    assert {row["status"] for row in _rows(folder)} == {"ok"}
+    assert min(float(row["test accuracy"]) for row in _rows(folder)) > 0.3
+
+
+def test_a_second_comparison_in_the_folder_is_refused(compare, tmp_path, capsys):
+    with run_lock(tmp_path / "run"):
+        status, folder = compare()
+    assert status == 2
+    assert "used by no other process" in capsys.readouterr().err
+    assert {path.name for path in folder.iterdir()} == {".lock"}
+
+
+def test_results_are_written_before_they_are_printed(compare, tmp_path, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("rich.console.Console.print", full)
+    with pytest.raises(OSError, match="No space"):
+        compare()
+    written = {path.name for path in (tmp_path / "run").iterdir()}
+    assert {f"comparison.{end}" for end in ("csv", "md", "tex", "json")} <= written
+
+
+def test_names_of_tasks_lead_nowhere_else(compare, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious").write_text("x")
+    tasks = {"../outside": {}, "a|b": {"data.init_args.train_size": 200}}
+    status, folder = compare(tasks=tasks)
+    assert status == 0
+    assert {row["task"] for row in _rows(folder)} == set(tasks)
+    assert [path.name for path in outside.iterdir()] == ["precious"]

@@ -13,6 +13,7 @@ from lightning_lossmeta.__main__ import main
 from lightning_lossmeta.artifacts import Artifact
 from lightning_lossmeta.callbacks.search_state import load_state
 from lightning_lossmeta.cli.search_methods import make_search_method, read_search_method
+from lightning_lossmeta.search.run_lock import run_lock
 
 TAYLOR = {
     "trainer": {"callbacks": [{"class_path": "lightning_lossmeta.SymbolicArchive"}]},
@@ -216,6 +217,29 @@ def test_a_comparison_killed_before_a_first_generation_begins_anew(written, tmp_
     (folder / "history.csv").write_text("generation,index\n")
     assert main(written(tasks={}, methods={"A": "taylor.yaml"}, searches=1)) == 0
     assert len(_table(folder / "history.csv")) == 8
+
+
+def test_nothing_that_others_made_is_removed(written, tmp_path):
+    folder = tmp_path / "run/searches/task/A-1"
+    folder.mkdir(parents=True)
+    (folder / "thesis.tex").write_text("years of work")
+    outside = tmp_path / "outside" / "A-1"
+    outside.mkdir(parents=True)
+    (outside / "thesis.tex").write_text("more of it")
+    tasks = {"task": {}, "../../outside": {"data.init_args.batch_size": 40}}
+    assert main(written(tasks=tasks, methods={"A": "taylor.yaml"}, searches=1)) == 0
+    kept = [path.read_text() for path in tmp_path.glob("**/thesis.tex")]
+    assert sorted(kept) == ["more of it", "years of work"]
+    assert [path.name for path in outside.iterdir()] == ["thesis.tex"]
+    assert len(list((tmp_path / "run/losses").glob("*/A-1.json"))) == 2
+
+
+def test_a_live_search_in_the_folder_is_left_alone(written, tmp_path, capsys):
+    folder = tmp_path / "run/searches/task/A-1"
+    with run_lock(folder):
+        assert main(written(tasks={}, methods={"A": "taylor.yaml"}, searches=1)) == 2
+        assert "used by no other process" in capsys.readouterr().err
+        assert folder.exists()
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from toys import LOSSES, Counting, make_task
 
+from lightning_lossmeta._seeds import Purpose, derived_seed
 from lightning_lossmeta.comparison import ComparisonConfig, RunStore, compare_losses
 from lightning_lossmeta.data import DigitsDataModule, SymmetricNoise
 from lightning_lossmeta.evaluators import PopulationEvaluator, TrainerEvaluator
@@ -37,6 +38,24 @@ def test_each_loss_is_tuned_on_validation_and_scored_on_test_with_seeds_of_their
             if job.candidate.structure == row.name
         }
         assert rates == {row.factor}
+
+
+def test_seeds_of_one_stage_do_not_depend_on_those_of_the_other():
+    def seeds(settings, task):
+        counting = Counting()
+        compare_losses({"CE": CrossEntropy()}, task, counting, settings)
+        by_split = {"val": [], "test": []}
+        for job in counting.jobs:
+            by_split[job.task.session.split].append(job.task.seed)
+        return {split: list(dict.fromkeys(found)) for split, found in by_split.items()}
+
+    task = make_task()
+    few, more_tuning = seeds(SMALL, task), seeds(replace(SMALL, tuning_seeds=3), task)
+    more_scoring = seeds(replace(SMALL, seeds=4), task)
+    assert few["test"] == more_tuning["test"] == more_scoring["test"][:2]
+    assert few["val"] == more_scoring["val"] == more_tuning["val"][:2]
+    searchers = derived_seed(task.seed, Purpose.SEARCHER)
+    assert searchers not in [*more_tuning["val"], *more_scoring["test"]]
 
 
 def test_scores_are_those_of_the_same_fits_alone():
@@ -146,7 +165,7 @@ def test_methods_are_contenders_with_the_same_initial_weights():
     )
     assert rows[2].scores == rows[0].scores
     assert rows[2].tuning == rows[0].tuning
-    assert rows[1].tuning != rows[0].tuning
+    assert rows[1].metrics["calibration_error"] != rows[0].metrics["calibration_error"]
 
 
 def test_curves_of_a_noisy_task():

@@ -2,12 +2,14 @@ import csv
 import json
 import math
 
+import numpy as np
 import pytest
 from rich.console import Console
 from scipy import stats
 
 from lightning_lossmeta.comparison import Report, Row, with_p_values
 from lightning_lossmeta.comparison.rows import ranks
+from lightning_lossmeta.comparison.statistics import holm
 
 CE = Row("CE", 1.0, False, (0.80, 0.82, 0.81), tuning={1.0: 0.8})
 GOOD = Row("good_one", 3.0, True, (0.90, 0.91, 0.92), tuning={3.0: 0.9})
@@ -19,21 +21,38 @@ def _on(task, *rows):
     return [Row(r.name, r.factor, r.at_edge, r.scores, tuning=r.tuning, task=task) for r in rows]
 
 
-def test_one_tailed_values_are_corrected_by_holm():
+def test_values_are_of_paired_one_tailed_tests_corrected_by_holm():
     rows = with_p_values([CE, GOOD, EVEN], "CE")
-    raw = [
-        stats.ttest_ind(r.scores, CE.scores, equal_var=False, alternative="greater").pvalue
-        for r in (GOOD, EVEN)
-    ]
+    raw = [stats.ttest_rel(r.scores, CE.scores, alternative="greater").pvalue for r in (GOOD, EVEN)]
     assert math.isnan(rows[0].p_value)
     assert rows[1].p_value == pytest.approx(2 * raw[0])
     assert rows[2].p_value == pytest.approx(raw[1])
 
 
-def test_two_sided_values_are_not_corrected():
-    rows = with_p_values([CE, GOOD, EVEN], "good_one", one_tailed=False)
-    expected = stats.ttest_ind(GOOD.scores, EVEN.scores, equal_var=False).pvalue
-    assert rows[2].p_value == pytest.approx(expected)
+@pytest.mark.parametrize("mode", ["max", "min"])
+def test_the_baseline_can_be_what_is_asked_about(mode):
+    better = "greater" if mode == "max" else "less"
+    rows = with_p_values([GOOD, CE, EVEN], "good_one", mode, baseline_better=True)
+    raw = [stats.ttest_rel(GOOD.scores, r.scores, alternative=better).pvalue for r in (CE, EVEN)]
+    expected = holm(raw)
+    assert [row.p_value for row in rows[1:]] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("searches", [1, 3])
+def test_samples_that_do_not_pair_are_tested_by_welch(searches):
+    many = Row("many", 1.0, False, (0.9, 0.91, 0.92, 0.95, 0.93, 0.94), searches=searches)
+    rows = with_p_values([CE, many], "CE")
+    samples = np.array(many.scores) if searches == 1 else np.reshape(many.scores, (3, 2)).mean(1)
+    expected = stats.ttest_ind(samples, CE.scores, equal_var=False, alternative="greater").pvalue
+    assert rows[1].p_value == pytest.approx(expected)
+    assert "Welch" in Report(rows, "score", "CE").markdown()
+
+
+def test_the_caption_states_the_rule():
+    for given in ({}, {"baseline_better": True}):
+        text = Report(with_p_values([CE, GOOD], "CE", **given), "score", "CE", **given).markdown()
+        assert "one-tailed t-test paired by seed, with Holm's correction" in text
+        assert ("p (CE is better)" if given else "p (better than CE)") in text
 
 
 def test_less_is_better_where_the_mode_says_so():

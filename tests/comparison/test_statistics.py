@@ -14,6 +14,7 @@ from lightning_lossmeta.comparison.statistics import (
     critical_difference,
     friedman,
     holm,
+    paired,
     welch,
 )
 
@@ -57,6 +58,43 @@ def test_welch_is_scipys(alternative, scale):
     assert welch(scale * first, scale * second, alternative) == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize("alternative", ["greater", "less", "two-sided"])
+@pytest.mark.parametrize("scale", [1.0, 1e-200, 1e200])
+def test_paired_is_scipys(alternative, scale):
+    generator = np.random.default_rng(1)
+    hard = generator.normal(0.9, 0.1, 6)
+    first, second = hard + generator.normal(0.01, 0.01, 6), hard
+    expected = stats.ttest_rel(first, second, alternative=alternative).pvalue
+    assert paired(scale * first, scale * second, alternative) == pytest.approx(expected, rel=1e-9)
+
+
+def test_pairs_show_what_the_spread_over_seeds_hides():
+    hard = np.array([0.5, 0.9, 0.7, 0.2, 0.8])
+    better = hard + np.array([0.011, 0.009, 0.012, 0.008, 0.010])
+    assert paired(better, hard) < 1e-4
+    assert welch(better, hard) > 0.4
+
+
+def test_pairs_need_one_length():
+    with pytest.raises(ValueError, match="of one length, got 2 and 3"):
+        paired([1.0, 2.0], [1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    ("gain", "expected"),
+    [
+        (0.0, {"greater": 1, "less": 1, "two-sided": 1}),
+        (0.1, {"greater": 0, "less": 1, "two-sided": 0}),
+        (-0.1, {"greater": 1, "less": 0, "two-sided": 0}),
+    ],
+)
+@pytest.mark.parametrize("scale", [1.0, 1e-200, 1e200])
+def test_differences_that_do_not_vary(gain, expected, scale):
+    base = np.array([0.3, 0.7, 0.1, 0.9])  # differences vary by rounding alone
+    for alternative, p in expected.items():
+        assert paired(scale * (base + gain), scale * base, alternative) == p
+
+
 def test_the_tails_add_up():
     first, second = [0.3, 0.5, 0.4], [0.35, 0.2, 0.1, 0.3]
     greater, less = welch(first, second), welch(first, second, "less")
@@ -75,7 +113,9 @@ def test_the_tails_add_up():
         ([0.0] * 2, [0.0] * 2, {"greater": 1, "less": 1, "two-sided": 1}),
     ],
 )
-def test_samples_that_do_not_vary(first, second, expected):
+@pytest.mark.parametrize("scale", [1.0, 1e-250, 1e250])
+def test_samples_that_do_not_vary(first, second, expected, scale):
+    first, second = np.multiply(scale, first), np.multiply(scale, second)
     for alternative, p in expected.items():
         assert welch(first, second, alternative) == p
 
@@ -99,13 +139,21 @@ def test_one_sample_that_does_not_vary_is_held_against_the_other_alone():
 )
 def test_too_few_scores_or_a_diverged_one_tell_nothing(first, second):
     assert math.isnan(welch(first, second))
+    if len(first) == len(second):
+        assert math.isnan(paired(first, second))
 
 
-def test_welch_refuses():
+def test_one_score_each_tells_nothing():
+    assert math.isnan(paired([1.0], [0.0]))
+    assert math.isnan(paired([], []))
+
+
+@pytest.mark.parametrize("test", [welch, paired])
+def test_tests_refuse(test):
     with pytest.raises(ValueError, match="one of greater, less, two-sided, got 'larger'"):
-        welch([1.0, 2.0], [1.0, 2.0], "larger")
+        test([1.0, 2.0], [1.0, 2.0], "larger")
     with pytest.raises(ValueError, match=r"`baseline` to be one-dimensional, got shape \(1, 2\)"):
-        welch([1.0, 2.0], [[1.0, 2.0]])
+        test([1.0, 2.0], [[1.0, 2.0]])
 
 
 def test_holm_by_hand():

@@ -12,7 +12,6 @@ from toys import make_task
 from lightning_lossmeta import Candidate, Evaluation, GradientRefiner, LossFamily, Searcher, Status
 from lightning_lossmeta.artifacts import Artifact
 from lightning_lossmeta.callbacks import SymbolicArchive
-from lightning_lossmeta.evaluators import TrainerEvaluator
 from lightning_lossmeta.families import (
     FrozenCandidate,
     NormalisedFamily,

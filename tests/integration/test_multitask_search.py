@@ -24,7 +24,7 @@ from lightning_lossmeta import (
     TrainerEvaluator,
 )
 from lightning_lossmeta.__main__ import main
-from lightning_lossmeta._seeds import derived_seed
+from lightning_lossmeta._seeds import Purpose, derived_seed
 from lightning_lossmeta.cli.configuration import patched
 from lightning_lossmeta.models import LogisticRegression
 
@@ -110,7 +110,7 @@ def test_fitness_is_the_mean_of_what_each_task_gives_alone(run):
         candidates = [Candidate(None, tuple(map(float, row["theta"].split()))) for row in own]
         scores = []
         for number, task in enumerate(alone):
-            seed = derived_seed(3, 1, generation, number)
+            seed = derived_seed(3, Purpose.GENERATION, generation, number)
             seeded = Task(task.module, task.data, session, seed)
             found = evaluator.evaluate(candidates, family, [seeded])
             scores.append([item.fitness for item in found])

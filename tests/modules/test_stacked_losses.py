@@ -73,3 +73,13 @@ def test_values_keep_their_bits_and_stay_out_of_checkpoints():
     assert stacked.state_dict() == {}
     (buffer,) = stacked.buffers()
     assert torch.equal(buffer, torch.stack([loss.theta for loss in losses]))
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_loss_that_gives_one_number_a_sample_is_refused(count):
+    losses = [Focal(reduction="none") for _ in range(count)]
+    outputs, target = _batch(count + 1)
+    for keys in (["focal"] * count, list(range(count))):
+        stacked = StackedLosses([*losses, CrossEntropy()], [*keys, "CE"])
+        with pytest.raises(ValueError, match=r"Expected Focal to give one number .*\(6,\)"):
+            stacked(outputs, target)

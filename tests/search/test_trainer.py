@@ -28,7 +28,7 @@ from lightning_lossmeta import (
     TrainerEvaluator,
     load_loss,
 )
-from lightning_lossmeta._seeds import derived_seed
+from lightning_lossmeta._seeds import Purpose, derived_seed
 from lightning_lossmeta.task import Objective
 
 
@@ -249,7 +249,7 @@ def test_finalists_are_chosen_on_fresh_seeds(tmp_path):
     for number in range(2):
         session = Session(steps=15, validations=1, accelerator="cpu")
         module = SupervisedModule(MLP(64, [8], 10))
-        seed = derived_seed(7, 2, number, 0)
+        seed = derived_seed(7, Purpose.FINALISTS, number, 0)
         task = Task(module, DigitsDataModule(), session, seed=seed)
         candidates = [Candidate(None, theta) for theta in leaders]
         for item in PopulationEvaluator().evaluate(candidates, TaylorFamily(), [task]):

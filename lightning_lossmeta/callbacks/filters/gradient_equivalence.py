@@ -9,10 +9,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from lightning_lossmeta._seeds import derived_seed
+from lightning_lossmeta._seeds import Purpose, derived_seed
 from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.callbacks.base import MetaCallback, Search
-from lightning_lossmeta.callbacks.filters.rejection import PREDICTIONS, artificial_predictions
+from lightning_lossmeta.callbacks.filters.rejection import artificial_predictions
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.losses.base import LossFunction
@@ -67,7 +67,7 @@ class GradientEquivalence(MetaCallback):
         """Begin with the searcher's history."""
         self.counts.clear()
         self._num_classes = search.num_classes
-        self._seed = derived_seed(search.seed, PREDICTIONS)
+        self._seed = derived_seed(search.seed, Purpose.PREDICTIONS)
         self._scored = {}
         for generation, evaluations in enumerate(search.searcher.history):
             self._keep(search, generation, evaluations)

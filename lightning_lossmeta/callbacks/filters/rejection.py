@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from lightning_lossmeta._seeds import derived_seed
+from lightning_lossmeta._seeds import Purpose, derived_seed
 from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.callbacks.base import MetaCallback, Search
 from lightning_lossmeta.candidate import Candidate
@@ -18,9 +18,6 @@ from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.losses.checks import check_interval
 from lightning_lossmeta.losses.progress_dependent import at_progress, set_progress
 from lightning_lossmeta.losses.regression import RegressionLoss
-
-#: Beside the purposes of a search's seed that the trainer has.
-PREDICTIONS = 3
 
 STAGES = ("asked", "refined", "both")
 
@@ -86,7 +83,7 @@ class RejectionFilter(MetaCallback):
         """Take over the class count and the seed."""
         self.counts.clear()
         self._num_classes = search.num_classes
-        self._seed = derived_seed(search.seed, PREDICTIONS)
+        self._seed = derived_seed(search.seed, Purpose.PREDICTIONS)
 
     def screen(self, candidate: Candidate, loss: LossFunction) -> Evaluation | None:
         """Reject what does not improve predictions, as it is asked for.

@@ -120,7 +120,8 @@ class Fitness(MetaCallback):
     ) -> None:
         """Score a batch."""
         if dataloader_idx == 0:
-            self._look_at(pl_module, SCORED, batch)
+            with trainer.precision_plugin.forward_context():
+                self._look_at(pl_module, SCORED, batch)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score the further parts, and log all."""
@@ -129,8 +130,9 @@ class Fitness(MetaCallback):
             for batch in batches:
                 converted = trainer.precision_plugin.convert_input(batch)
                 moved = transferred(converted, pl_module, data, pl_module.device)
-                if not self._look_at(pl_module, part, moved):
-                    break
+                with trainer.precision_plugin.forward_context():
+                    if not self._look_at(pl_module, part, moved):
+                        break
         networks = networks_of(pl_module)
         for figures in self._figures.values():
             for name, values in figures.compute().items():

@@ -36,8 +36,9 @@ class ComparisonScores(Fitness):
       is, has learned by heart.
 
     The last two need a data module whose ``splits.train`` knows its labels before noise; all but
-    the first are for classifiers. Other forms than outputs (B, n) and class indices (B,), or
-    numbers (B, n), are left alone.
+    the first are for classifiers. Targets that are probabilities of the classes, (B, n) with rows
+    that add up to one, count as their likeliest class. Other forms than outputs (B, n) and class
+    indices (B,), probabilities or numbers (B, n), are left alone.
     """
 
     def parts(self, data: Any) -> Mapping[str, Iterable[Any]]:
@@ -58,16 +59,16 @@ class ComparisonScores(Fitness):
             return {}
         outputs = networks.outputs(inputs).float()
         targets = networks.own(target)
-        if _are_classes(outputs, targets):
+        if (classes := _class_indices(outputs, targets)) is not None:
             name = VALIDATION if part == _SELECTION else part
-            return {name: (outputs.argmax(dim=-1) == targets).float()}
+            return {name: (outputs.argmax(dim=-1) == classes).float()}
         if part == _SELECTION and outputs.dim() == 3 and outputs.shape == targets.shape:
             return {VALIDATION_ERROR: (outputs - targets).square().mean(dim=-1)}
         return {}
 
     def metrics(self, part: str, outputs: Tensor, target: Tensor) -> Mapping[str, Metric]:
         """The calibration error of classifiers on what scores the fit."""
-        if part != SCORED or not _are_classes(outputs, target):
+        if part != SCORED or _class_indices(outputs, target) is None:
             return {}
         return {CALIBRATION: _CalibrationError(outputs.shape[-1])}
 
@@ -76,7 +77,8 @@ class _CalibrationError(MulticlassCalibrationError):
     """Of logits, in float32 whatever precision they have."""
 
     def update(self, preds: Tensor, target: Tensor) -> None:
-        super().update(preds.float().softmax(dim=-1), target)
+        classes = target.argmax(dim=-1) if target.is_floating_point() else target
+        super().update(preds.float().softmax(dim=-1), classes)
 
 
 def _batches(inputs: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -84,6 +86,18 @@ def _batches(inputs: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     return ((inputs[start : start + BATCH], target[start : start + BATCH]) for start in starts)
 
 
-def _are_classes(outputs: Tensor, target: Tensor) -> bool:
-    """Whether these are logits (C, B, n) of n classes and class indices (C, B)."""
-    return outputs.dim() == 3 and target.dim() == 2 and not target.is_floating_point()
+def _class_indices(outputs: Tensor, target: Tensor) -> Tensor | None:
+    """Class indices (C, B) of targets for logits (C, B, n), the likeliest of probabilities.
+
+    ``None`` where targets are neither indices (C, B) nor rows (C, B, n) that add up to one.
+    """
+    if outputs.dim() != 3:
+        return None
+    if not target.is_floating_point():
+        return target if target.dim() == 2 else None
+    if target.shape != outputs.shape or target.shape[-1] < 2:
+        return None
+    rounding = target.shape[-1] * max(1e-5, torch.finfo(target.dtype).eps)
+    sums = target.float().sum(dim=-1)
+    probabilities = bool((target >= 0).all()) and bool(((sums - 1).abs() <= rounding).all())
+    return target.argmax(dim=-1) if probabilities else None

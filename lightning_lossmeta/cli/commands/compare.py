@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lightning_lossmeta.artifacts import write_atomic
 from lightning_lossmeta.cli.compare.figures import draw_figures
 from lightning_lossmeta.cli.compare.request import Request, parse, reported
 from lightning_lossmeta.cli.compare.searches import with_search_seconds
@@ -16,9 +17,11 @@ from lightning_lossmeta.comparison import (
     best_searches,
     compare_losses,
     pooled,
+    refuse_if_all_failed,
     with_p_values,
 )
 from lightning_lossmeta.comparison.progress import ComparisonProgress
+from lightning_lossmeta.search.run_lock import run_lock
 from lightning_lossmeta.task import Task
 
 
@@ -28,6 +31,12 @@ def main(argv: list[str]) -> int:
 
 
 def _run(request: Request) -> None:
+    with run_lock(request.directory):
+        write_atomic(request.directory / "config.yaml", request.text)
+        _compare(request)
+
+
+def _compare(request: Request) -> None:
     directory = request.directory
     tasks = [task for task, _ in request.tasks.values()]
     store = RunStore(directory / "cells")
@@ -40,20 +49,22 @@ def _run(request: Request) -> None:
         ) from stop
     finally:
         request.evaluator.close()
+    refuse_if_all_failed(rows)
     reports = _reports(request, rows)
     report = reports[""]
+    for name, item in reports.items():  # before anything is printed, which may fail
+        (directory / name).mkdir(exist_ok=True)
+        item.write(directory / name)
+    places = {name: place for name, (_, place) in request.tasks.items()}
+    pictures = draw_figures(report, places, request.sweep, directory, _chance(request))
     out = console(width=150)
     for task, choice in request.evaluator.state_dict().get("reports", {}).items():
         out.print(f"evaluator for {task}: {choice}", highlight=False, soft_wrap=True)
     title = _title(tasks, request.comparison)
     out.print(report.table(title))
+    out.print("\n".join(report.verdict()), highlight=False, markup=False)
     if best := reports.get("best_search"):
         out.print(best.table(f"{title}; of each method the search that validation prefers"))
-    for name, item in reports.items():
-        (directory / name).mkdir(exist_ok=True)
-        item.write(directory / name)
-    places = {name: place for name, (_, place) in request.tasks.items()}
-    pictures = draw_figures(report, places, request.sweep, directory, _chance(request))
     files = [directory / f"comparison.{end}" for end in ("csv", "md", "tex", "json")]
     for path in [*files, *pictures]:
         out.print(str(path), highlight=False, soft_wrap=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lightning_lossmeta._names import safe_names
 from lightning_lossmeta.cli.compare.request import Request, parse, reported
 from lightning_lossmeta.cli.shell import console
 from lightning_lossmeta.comparison.embedding import silhouette, tsne
@@ -25,6 +26,8 @@ def _run(request: Request) -> None:
     from lightning_lossmeta.analysis import save_figure
     from lightning_lossmeta.analysis.embedding_figure import embedding_figure
 
+    request.directory.mkdir(parents=True, exist_ok=True)
+    files = safe_names(request.tasks)
     factors = _factors(request.directory / "comparison.json")
     out = console()
     for name, (task, _) in request.tasks.items():
@@ -56,7 +59,7 @@ def _run(request: Request) -> None:
         declared = getattr(task.data, "num_classes", None) or int(labels.max()) + 1
         classes = [str(index) for index in range(declared)]
         figure = embedding_figure(points, labels, classes, scores)
-        stem = "embedding" if len(request.tasks) == 1 else f"embedding-{_file_name(name)}"
+        stem = "embedding" if len(request.tasks) == 1 else f"embedding-{files[name]}"
         out.print(str(save_figure(figure, request.directory / f"{stem}.png")), soft_wrap=True)
 
 
@@ -68,7 +71,3 @@ def _factors(path: Path) -> dict[tuple[str, str], float]:
     except (OSError, ValueError, KeyError, TypeError):
         return {}
     return {key: value for key, value in found.items() if 0 < value < math.inf}
-
-
-def _file_name(text: str) -> str:
-    return "".join(c if c.isalnum() else "-" for c in text).strip("-")

@@ -14,7 +14,7 @@ from jsonargparse import ActionConfigFile, Namespace  # type: ignore[attr-define
 from torch import nn
 
 from lightning_lossmeta._validation import check_at_least
-from lightning_lossmeta.artifacts import ArtifactError, find_loss, write_atomic
+from lightning_lossmeta.artifacts import ArtifactError, find_loss
 from lightning_lossmeta.artifacts.zoo import UnknownLossError
 from lightning_lossmeta.cli.compare.searches import Searches
 from lightning_lossmeta.cli.compare.tasks import Sweep, SweepPoint, make_tasks
@@ -27,6 +27,7 @@ from lightning_lossmeta.cli.configuration import (
 from lightning_lossmeta.cli.search_methods import make_search_method, read_search_method
 from lightning_lossmeta.comparison import (
     ComparisonConfig,
+    ComparisonError,
     Method,
     check_methods,
 )
@@ -47,7 +48,7 @@ DEFAULT_LOSSES = (
 
 
 #: Errors whose text is for the user as it is.
-_CLEAR = (ArtifactError, UnknownLossError)
+_CLEAR = (ArtifactError, UnknownLossError, ComparisonError)
 
 
 @dataclass
@@ -117,6 +118,7 @@ class Request:
         samples: How many samples an embedding shows.
         score: What the scores are.
         mode: Whether more or less of it is better.
+        text: The resolved configuration, which runs again as it is.
     """
 
     losses: dict[str, Method]
@@ -131,6 +133,7 @@ class Request:
     samples: int
     score: str
     mode: str
+    text: str
 
 
 def reported(work: Callable[[], None]) -> int:
@@ -178,7 +181,7 @@ def parse(argv: list[str], command: str, description: str | None) -> Request:
     directory = Path(made.run_dir) if made.run_dir else new_directory(name)
     made.methods = as_dict(config).get("methods", {})
     beside = Path(str(config.config[0])).parent if config.config else None
-    request = _request(made, base, directory, beside)
+    request = _request(made, base, directory, beside, text)
     if command != "compare" and request.searches.methods:
         raise ValueError(f"Expected no `methods` for {command}: give it files of learned losses.")
     for task, _ in request.tasks.values():
@@ -186,14 +189,11 @@ def parse(argv: list[str], command: str, description: str | None) -> Request:
         for loss, method in request.losses.items():
             if isinstance(method, nn.Module):
                 check_loss(method, task, loss)
-    directory.mkdir(parents=True, exist_ok=True)
-    if command == "compare":
-        write_atomic(directory / "config.yaml", text)
     return request
 
 
 def _request(
-    config: Namespace, base: dict[str, Any], directory: Path, beside: Path | None
+    config: Namespace, base: dict[str, Any], directory: Path, beside: Path | None, text: str
 ) -> Request:
     losses = {name: _method(item) for name, item in config.losses.items()}
     baseline = config.baseline or next(iter(losses), "")
@@ -225,6 +225,7 @@ def _request(
         config.samples,
         f"test {config.monitor.removeprefix('val_').replace('_', ' ')}",
         config.mode,
+        text,
     )
 
 

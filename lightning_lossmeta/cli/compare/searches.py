@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import shutil
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +12,8 @@ from typing import Any
 from rich.console import Console
 
 from lightning_lossmeta._fingerprint import digest
-from lightning_lossmeta._seeds import derived_seed
+from lightning_lossmeta._names import safe_names
+from lightning_lossmeta._seeds import Purpose, derived_seed
 from lightning_lossmeta.artifacts import Artifact
 from lightning_lossmeta.callbacks import CandidateCurves, SearchHistory
 from lightning_lossmeta.cli.search_methods import SearchMethod, make_search_method
@@ -20,11 +21,9 @@ from lightning_lossmeta.comparison.columns import NOT_LEARNED, SEARCH_SECONDS
 from lightning_lossmeta.comparison.rows import Row
 from lightning_lossmeta.comparison.runs import describe_task
 from lightning_lossmeta.search import MetaLossTrainer, SearchError
+from lightning_lossmeta.search.run_lock import run_lock
 from lightning_lossmeta.task import Task
 from lightning_lossmeta.training.session import quiet_lightning
-
-#: Beside the purposes that a comparison's seed has otherwise.
-_SEARCHES = 7
 
 
 @dataclass(frozen=True)
@@ -83,9 +82,10 @@ class Searches:
         """
         found: dict[str, dict[str, LearnedLossRun]] = {task.name: {} for task in tasks}
         plan = list(self._plan(tasks))
+        folders, files = safe_names(found), self._file_names()
         console = Console()
         for position, (task, method, number) in enumerate(plan, start=1):
-            place = _Place(self.directory, task.name, f"{method}-{number + 1}")
+            place = _Place(self.directory, folders[task.name], files[method, number])
             if not place.loss.exists():
                 console.print(
                     f"search {position} of {len(plan)}: {method} {number + 1} on {task.name}",
@@ -98,6 +98,13 @@ class Searches:
                     f"{name} on {task.name} was not learned: it is {learned.usual}", highlight=False
                 )
         return found
+
+    def _file_names(self) -> dict[tuple[str, int], str]:
+        """By method and number."""
+        keys = [(method, number) for method in self.methods for number in range(self.count)]
+        plain = [f"{method}-{number + 1}" for method, number in keys]
+        safe = safe_names(plain)
+        return {key: safe[name] for key, name in zip(keys, plain, strict=True)}
 
     def _plan(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, str, int]]:
         """A first loss of every method on every task before the second of any."""
@@ -120,7 +127,7 @@ class Searches:
                     f"remove it and '{place.folder}'."
                 )
             return LearnedLossRun(artifact, _seconds(place.folder))
-        seed = derived_seed(self.seed, _SEARCHES, number)
+        seed = derived_seed(self.seed, Purpose.COMPARED_SEARCHES, number)
         try:
             artifact = _search(make_search_method(config), task, seed, place.folder)
         except SearchError as error:
@@ -169,8 +176,8 @@ def _search(method: SearchMethod, task: Task, seed: int, folder: Path) -> Artifa
             enable_checkpointing=False,
         )
     stopped = (folder / "state.json").exists()
-    if not stopped and folder.exists():
-        shutil.rmtree(folder)  # no generation was finished: nothing to go on with
+    if not stopped:
+        _set_aside(folder)
     result = trainer.search(
         task.module,
         task.data,
@@ -187,6 +194,17 @@ def _search(method: SearchMethod, task: Task, seed: int, folder: Path) -> Artifa
         seed=seed,
     )
     return result.artifact
+
+
+def _set_aside(folder: Path) -> None:
+    """Make way for a search: of what lies there no generation was finished.
+
+    It may be somebody's all the same, and is kept under another name.
+    """
+    if folder.exists():
+        with run_lock(folder):
+            pass  # nobody works there
+        folder.rename(folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.unfinished"))
 
 
 def _seconds(folder: Path) -> float:

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pytorch_lightning as pl
-
 from lightning_lossmeta.cli.configuration import ConfiguredModule, make_data, patched
 from lightning_lossmeta.task import Session, Task
+from lightning_lossmeta.training.data_view import prepared_data
 
 
 @dataclass(frozen=True)
@@ -85,16 +84,14 @@ def make_tasks(
                 name = f"{group}, {sweep.label} {value:g}"
             config = patched(base, full)
             data = make_data(config["data"])
-            own = session
+            task = Task(ConfiguredModule(config["model"]), data, session, seed, name)
             if epochs is not None:
-                own = replace(session, steps=epochs * _batches(data))
-            task = Task(ConfiguredModule(config["model"]), data, own, seed, name)
+                task = replace(task, session=replace(session, steps=epochs * _batches(task)))
             found[name] = (task, SweepPoint(group, value))
     return found
 
 
-def _batches(data: pl.LightningDataModule) -> int:
-    data.prepare_data()
-    data.setup("fit")
-    loaders: Sequence[Any] = data.train_dataloader()
-    return len(loaders)
+def _batches(task: Task) -> int:
+    """Of an epoch; the data stay set up for the fits."""
+    loader: Sequence[Any] = prepared_data(task).train_dataloader()
+    return len(loader)

@@ -1,7 +1,11 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from strangers import BlobsData, StrangersNet
 from torch import nn
+from torch.utils.data import TensorDataset
+from torchmetrics import MeanSquaredError as MeanSquaredErrorMetric
 from torchmetrics.classification import MulticlassCalibrationError
 
 from lightning_lossmeta.callbacks.fitness.comparison_scores import ComparisonScores
@@ -95,3 +99,91 @@ def test_other_forms_are_left_alone():
     task = Task(_Regression(), BlobsData(), session)
     assert set(run_session(task.fresh_module(), task).scores[-1][1]) >= {"val_acc"}
     assert prepared_data(task).original is task.data
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+@pytest.mark.parametrize("precision", ["64-true", "bf16-true", "bf16-mixed"])
+def test_every_precision_has_figures(precision, stacked):
+    plain = _task()
+    task = _task(precision=precision)
+    loss = CrossEntropy()
+    module = task.fresh_module()
+    module = PopulationModule(module, [loss], [0]) if stacked else module
+    scores = run_session(module, task).scores[-1][1]
+    expected = run_session(plain.fresh_module(), plain).scores[-1][1]
+    names = ("validation_accuracy", "calibration_error", "train_clean_accuracy")
+    for name in names:
+        assert scores[name][0] == pytest.approx(expected[name][0], abs=0.05), name
+
+
+class _Scaled(BlobsData):
+    """Inputs that only the hook before the network makes what the network is trained on."""
+
+    def on_after_batch_transfer(self, batch, dataloader_idx):
+        inputs, target = batch
+        return inputs.flip(1), target
+
+
+def test_batches_pass_the_hooks_of_the_data():
+    task = _task(data=_Scaled())
+    network = nn.Linear(6, 3)
+    task = replace(task, module=SupervisedModule(network))
+    module = task.fresh_module()
+    scores = run_session(module, task).scores[-1][1]
+    inputs, target = task.data.parts[1].tensors
+    expected = _accuracy(module.eval(), inputs.flip(1), target)
+    assert scores["validation_accuracy"][0] == pytest.approx(expected, abs=1e-6)
+    assert expected > _accuracy(module, inputs, target) + 0.1
+
+
+class _Soft(BlobsData):
+    """Targets that are probabilities of the classes."""
+
+    noise = 0.3
+
+    def setup(self, stage):
+        super().setup(stage)
+        self.parts = [
+            TensorDataset(inputs, torch.eye(3)[target] * (1 - self.noise) + self.noise / 3)
+            for inputs, target in (part.tensors for part in self.parts)
+        ]
+
+
+class _Negative(_Soft):
+    """Nearly the same, but rows of it add up to something else."""
+
+    noise = -0.2
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-true"])
+def test_soft_labels_are_classes(precision):
+    metric = MeanSquaredErrorMetric()
+    module = SupervisedModule(nn.Linear(6, 3), loss_fn=nn.CrossEntropyLoss(), metric=metric)
+    task = replace(_task(data=_Soft(), precision=precision), module=module)
+    fitted = task.fresh_module()
+    scores = run_session(fitted, task).scores[-1][1]
+    fitted = fitted.float().eval()
+    inputs, target = task.data.parts[1].tensors
+    accuracy = _accuracy(fitted, inputs, target.argmax(dim=1))
+    assert accuracy > 0.8
+    assert scores["validation_accuracy"][0] == pytest.approx(accuracy, abs=0.04)
+    assert "validation_squared_error" not in scores
+    assert 0 <= scores["calibration_error"][0] <= 1
+
+
+@pytest.mark.parametrize("bad", ["negative", "sums"])
+def test_numbers_that_are_no_probabilities_are_regression(bad):
+    data = _Negative() if bad == "negative" else _Sums()
+    module = SupervisedModule(
+        nn.Linear(6, 3), loss_fn=nn.MSELoss(), metric=MeanSquaredErrorMetric()
+    )
+    task = replace(_task(data=data), module=module)
+    scores = run_session(task.fresh_module(), task).scores[-1][1]
+    assert "validation_accuracy" not in scores
+    assert "validation_squared_error" in scores
+
+
+class _Sums(_Soft):
+    def setup(self, stage):
+        super().setup(stage)
+        self.parts = [TensorDataset(x, 1.1 * y) for x, y in (part.tensors for part in self.parts)]

@@ -1,0 +1,114 @@
+"""What a comparison says, in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from enum import Enum
+
+from lightning_lossmeta.comparison.rows import Row, by_task, with_p_values
+
+#: A difference with a p-value below it is taken for one.
+LEVEL = 0.05
+
+
+class _Outcome(Enum):
+    BETTER = "better"
+    EQUAL = "equal"
+    WORSE = "worse"
+    UNTESTED = "untested"
+
+
+def verdict(
+    rows: Sequence[Row], baseline: str, mode: str = "max", baseline_better: bool = False
+) -> list[str]:
+    """Sentences that say which losses are better, which are worse, and what to keep.
+
+    A loss is better where the test of :func:`with_p_values` gives p < 0.05, worse where the same
+    test of the opposite does, and otherwise no difference was shown.
+
+    Args:
+        rows: Of any number of tasks, each of which has sentences of its own.
+        baseline: Name of the loss that each of the others is held against.
+        mode: Whether the most (``"max"``) or the least (``"min"``) is the best.
+        baseline_better: Ask whether the baseline, as a learned loss, is better than the others.
+
+    Raises:
+        ValueError: If there is no loss of that name.
+
+    >>> usual = Row("cross-entropy", 1.0, False, (0.90, 0.93, 0.93))
+    >>> learned = Row("learned", 1.0, False, (0.93, 0.95, 0.97))
+    >>> verdict([learned, usual], "learned", baseline_better=True)
+    ['learned is better than cross-entropy (p = 0.018).']
+    >>> verdict([learned, usual], "learned", mode="min", baseline_better=True)
+    ['learned is worse than cross-entropy (p = 0.018): keep cross-entropy.']
+    """
+    asked = by_task(with_p_values(rows, baseline, mode, baseline_better))
+    opposite = by_task(with_p_values(rows, baseline, mode, not baseline_better))
+    return [
+        f"{task}: {sentence}" if len(asked) > 1 else sentence
+        for task, group in asked.items()
+        for sentence in _sentences(group, opposite[task], baseline, baseline_better)
+    ]
+
+
+def _sentences(
+    rows: Sequence[Row], opposite: Sequence[Row], baseline: str, baseline_better: bool
+) -> list[str]:
+    """One for each outcome that there is."""
+    outcomes: dict[_Outcome, dict[str, str]] = {outcome: {} for outcome in _Outcome}
+    for row, other_way in zip(rows, opposite, strict=True):
+        if row.name != baseline:
+            outcome, p_value = _outcome(row.p_value, other_way.p_value)
+            outcomes[outcome][row.name] = f"{row.name} (p = {p_value:.2g})"
+    untested = outcomes.pop(_Outcome.UNTESTED)
+    any_better = bool(outcomes[_Outcome.BETTER])
+    sentences = []
+    for outcome, held in outcomes.items():
+        if held:
+            others = _listed(list(held.values()), "and")
+            subject, reference = (baseline, others) if baseline_better else (others, baseline)
+            plural = len(held) > 1 and not baseline_better
+            keep = _listed(list(held), "or") if baseline_better else baseline
+            advice = "" if any_better and not baseline_better else f": keep {keep}"
+            sentences.append(_sentence(outcome, subject, reference, plural, advice))
+    return [*sentences, *([_untested(rows, list(untested), baseline)] if untested else [])]
+
+
+def _outcome(p_value: float, opposite: float) -> tuple[_Outcome, float]:
+    """Which it is, with the p-value that says so."""
+    if math.isnan(p_value):
+        return _Outcome.UNTESTED, p_value
+    if p_value < LEVEL:
+        return _Outcome.BETTER, p_value
+    return (_Outcome.WORSE, opposite) if opposite < LEVEL else (_Outcome.EQUAL, p_value)
+
+
+def _sentence(outcome: _Outcome, subject: str, reference: str, plural: bool, advice: str) -> str:
+    if outcome is _Outcome.EQUAL:
+        return f"No difference shown between {subject} and {reference}{advice}."
+    verb = "are" if plural else "is"
+    end = "" if outcome is _Outcome.BETTER else advice
+    return f"{subject} {verb} {outcome.value} than {reference}{end}."
+
+
+def _untested(rows: Sequence[Row], names: Sequence[str], baseline: str) -> str:
+    """Which losses were not tested, and why."""
+    concerned = [row for row in rows if row.name in (*names, baseline)]
+    incomplete = [
+        f"{row.name} has {len(row.scores) - missing} of {len(row.scores)} scores"
+        for row in concerned
+        if (missing := sum(not math.isfinite(score) for score in row.scores))
+    ]
+    reason = ", ".join(incomplete) or "fewer than two scores"
+    return f"Not tested against {baseline}: {_listed(names, 'and')} ({reason})."
+
+
+def _listed(names: Sequence[str], conjunction: str) -> str:
+    """Names in a sentence.
+
+    >>> _listed(["a", "b", "c"], "and")
+    'a, b and c'
+    """
+    *first, last = names
+    return f"{', '.join(first)} {conjunction} {last}" if first else last
