@@ -6,10 +6,10 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 
 from lightning_lossmeta._seeds import derived_seed
 from lightning_lossmeta._validation import check_at_least
+from lightning_lossmeta.data.balanced import balanced_subset
 from lightning_lossmeta.data.loader import BatchLoader
 from lightning_lossmeta.data.noise.base import LabelNoise
 from lightning_lossmeta.data.split import Split, Splits, check_classes
@@ -106,9 +106,7 @@ class TensorDataModule(pl.LightningDataModule, ABC):
                 f"Expected argument `train_size` to be at most {size}, the training samples of "
                 f"{type(self).__name__}, got {self.train_size}."
             )
-        positions = torch.arange(size, device=train.targets.device)
-        loader = BatchLoader(positions, train.targets, self.batch_size)
-        return train.take(loader.subset(self.train_size, self.split_seed).inputs)
+        return train.take(balanced_subset(train.targets, self.train_size, self.split_seed))
 
     def _noisy(self, splits: Splits) -> Splits:
         """The training labels corrupted, and those of validation if asked for."""

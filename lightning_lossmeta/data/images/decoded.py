@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from lightning_lossmeta._validation import check_at_least
+from lightning_lossmeta.data.balanced import balanced_subset
 from lightning_lossmeta.data.base import Split, Splits
 from lightning_lossmeta.data.images.base import ImageDataModule, channel_statistics, normalised
 from lightning_lossmeta.data.images.decoding import Encoded, decode_all
-from lightning_lossmeta.data.loader import BatchLoader
 
 
 @dataclass(frozen=True)
@@ -173,8 +173,7 @@ class DecodedImageDataModule(ImageDataModule):
         """Those that the base would keep of the training images, so that no others are decoded."""
         if self.train_size is None or self.train_size >= len(train.labels):
             return train
-        loader = BatchLoader(torch.arange(len(train.labels)), train.labels, self.batch_size)
-        return train.take(loader.subset(self.train_size, self.split_seed).inputs)
+        return train.take(balanced_subset(train.labels, self.train_size, self.split_seed))
 
     def _check_sizes(self, pixels: dict[str, Tensor]) -> None:
         sizes = {name: f"{part.shape[3]} x {part.shape[2]}" for name, part in pixels.items()}
