@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from lightning_lossmeta._validation import check_at_least
-from lightning_lossmeta.data.images.decoding import open_rgb
+from lightning_lossmeta.data.images.decoding import ImageDecoder
 from lightning_lossmeta.data.loader import BatchLoader
 
 _LISTS = {
@@ -45,7 +45,7 @@ class ListedImages(Dataset[tuple[Tensor, int]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         path = self.root / self.paths[index]
-        return self.transform(open_rgb(path, f"'{path}'")), int(self.targets[index])
+        return self.transform(ImageDecoder()(path, f"'{path}'")), int(self.targets[index])
 
 
 class Clothing1MDataModule(pl.LightningDataModule):
