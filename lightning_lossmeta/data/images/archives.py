@@ -16,6 +16,14 @@ from numpy.typing import NDArray
 
 from lightning_lossmeta.data.images.decoded import DecodedImageDataModule, EncodedImages
 from lightning_lossmeta.data.images.decoding import Encoded
+from lightning_lossmeta.data.limits import (
+    MOST_BYTES,
+    MOST_LABELS,
+    MOST_UNPACKING,
+    check_unpacked_size,
+)
+
+_ARRAYS = ("jpeg", "offsets", "labels", "classes")
 
 
 @dataclass(frozen=True)
@@ -81,24 +89,25 @@ class JPEGArchive:
         Raises:
             ValueError: If it is none.
         """
-        names = ("jpeg", "offsets", "labels", "classes")
         try:
-            with zipfile.ZipFile(path) as file:
-                found = {Path(name).stem for name in file.namelist()}
-            with np.load(path, allow_pickle=False) as arrays:
-                held = [arrays[name] for name in names if name in found]
+            arrays = _unpacked(Path(path))
         except Exception as error:  # damaged files make the unpackers raise all sorts
             raise ValueError(
                 f"Expected '{path}' to be a .npz file of plain arrays, but reading it failed: "
                 f"{error}"
             ) from error
-        missing = [name for name in names if name not in found]
+        missing = [name for name in _ARRAYS if name not in arrays]
         if missing:
             raise ValueError(
-                f"Expected '{path}' to hold the arrays {', '.join(names)}, but "
+                f"Expected '{path}' to hold the arrays {', '.join(_ARRAYS)}, but "
                 f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not there."
             )
-        jpeg, offsets, labels, classes = held
+        jpeg, offsets, labels, classes = (arrays[name] for name in _ARRAYS)
+        if classes.size > MOST_LABELS:
+            raise ValueError(
+                f"Expected '{path}' to be an archive of images: `classes` to be names, got "
+                f"{classes.size:,} of them."
+            )
         return cls(path, jpeg, offsets, labels, [str(name) for name in classes.reshape(-1)])
 
     def images(self) -> EncodedImages:
@@ -111,6 +120,15 @@ class JPEGArchive:
 
         labels = torch.from_numpy(self.labels.astype(np.int64))
         return EncodedImages(labels, encoded, torch.arange(len(labels)))
+
+
+def _unpacked(path: Path) -> dict[str, NDArray[Any]]:
+    """Those of the arrays that a file holds, by name."""
+    check_unpacked_size(path, max(MOST_BYTES, MOST_UNPACKING * path.stat().st_size))
+    with zipfile.ZipFile(path) as file:
+        names = {Path(name).stem for name in file.namelist()}
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in _ARRAYS if name in names}
 
 
 class JPEGArchiveDataModule(DecodedImageDataModule):
@@ -161,10 +179,10 @@ class JPEGArchiveDataModule(DecodedImageDataModule):
 
     def _path(self, argument: str, pattern: str) -> str:
         """The one file that a pattern matches."""
-        found = sorted(glob.glob(str(Path(glob.escape(self.root)) / pattern)))
-        if len(found) != 1:
+        paths = sorted(glob.glob(str(Path(glob.escape(self.root)) / pattern)))
+        if len(paths) != 1:
             raise FileNotFoundError(
                 f"Expected argument `{argument}` to match one file in '{self.root}', got "
-                f"{', '.join(found) or 'none'} for '{pattern}'."
+                f"{', '.join(paths) or 'none'} for '{pattern}'."
             )
-        return found[0]
+        return paths[0]

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from lightning_lossmeta.data.limits import (
+    MOST_BYTES,
+    MOST_LABELS,
+    MOST_TEXT_BYTES,
+    check_file_size,
+    check_unpacked_size,
+)
 from lightning_lossmeta.data.noise.torch_files import load_plain
 
 
@@ -39,7 +48,7 @@ def read_labels(path: str | Path, key: str | None = None) -> Tensor:
     tables = label_tables(path)
     name = next(iter(tables)) if key is None and len(tables) == 1 else key
     if name is None or name not in tables:
-        named = ", ".join(found or "labels without a name" for found in tables)
+        named = ", ".join(column or "labels without a name" for column in tables)
         raise ValueError(
             f"Expected argument `key` to be one of what '{path}' holds ({named}), got {key!r}."
         )
@@ -60,6 +69,8 @@ def label_tables(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"Expected a file of labels at '{path}', but there is none.")
     try:
+        is_text = path.suffix.lower() in _TEXTS
+        check_file_size(path, MOST_TEXT_BYTES if is_text else MOST_BYTES)
         content = _READERS[path.suffix.lower()](path)
     except OSError:
         raise
@@ -84,10 +95,11 @@ def check_form(path: Path) -> None:
 
 
 def _read_npy(path: Path) -> Any:
-    return np.load(path, allow_pickle=False)
+    return np.load(path, mmap_mode="r", allow_pickle=False)  # what its head says is not taken yet
 
 
 def _read_npz(path: Path) -> Any:
+    check_unpacked_size(path, MOST_BYTES)
     with np.load(path, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
 
@@ -97,7 +109,11 @@ def _read_json(path: Path) -> Any:
 
 
 def _read_text(path: Path) -> Any:
-    return [float(line) for line in path.read_text(encoding="utf-8").split()]
+    words = path.read_text(encoding="utf-8").split()
+    wrong = next((word for word in words if not _is_number(word)), None)
+    if wrong is not None:
+        raise ValueError(f"{wrong!r:.40} is no number")
+    return words
 
 
 def _read_csv(path: Path) -> Any:
@@ -116,20 +132,17 @@ def _read_csv(path: Path) -> Any:
 
 
 def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    """Whether a text is one number in plain digits; Python's own reading takes ``1_2`` for 12."""
+    return _NUMBER.fullmatch(text.strip()) is not None
 
 
 def _whole_numbers(labels: Any, what: str) -> Tensor:
     """(N,), int64, of a list, an array or a tensor."""
-    try:
-        numbers = np.asarray(labels)
-        exact = numbers.astype(np.float64)
-    except (TypeError, ValueError, RuntimeError):
-        exact = np.full(1, np.nan)
+    if _count(labels) > MOST_LABELS:
+        raise ValueError(
+            f"Expected {what} to hold at most {MOST_LABELS:,} labels, got {_count(labels):,}."
+        )
+    exact = _flat_numbers(labels)
     small = bool((np.abs(exact) < 2**31).all())  # which no NaN is
     if exact.ndim != 1 or not exact.size or not small or bool((exact != np.floor(exact)).any()):
         raise ValueError(
@@ -138,6 +151,30 @@ def _whole_numbers(labels: Any, what: str) -> Tensor:
     return torch.from_numpy(exact.astype(np.int64))
 
 
+def _count(labels: Any) -> int:
+    """How many values there are, before any is looked at: files can say what they do not hold."""
+    if isinstance(labels, Tensor):
+        return labels.numel()
+    if isinstance(labels, np.ndarray):
+        return labels.size
+    return len(labels) if isinstance(labels, list) else 1
+
+
+def _flat_numbers(labels: Any) -> NDArray[np.float64]:
+    """(N,), float64; NaN in place of what is no row of numbers."""
+    nothing = np.full(1, np.nan)
+    if isinstance(labels, list):  # lists that hold one another would be unfolded
+        texts = all(isinstance(label, str) and _is_number(label) for label in labels)
+        if not texts and not all(isinstance(label, (int, float)) for label in labels):
+            return nothing
+    try:
+        return np.asarray(labels).astype(np.float64)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        return nothing
+
+
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_TEXTS = {".json", ".csv", ".txt"}
 _READERS: dict[str, Callable[[Path], Any]] = {
     ".pt": load_plain,
     ".pth": load_plain,
