@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from lightning_lossmeta._validation import check_at_least
-from lightning_lossmeta.data.balanced import balanced_subset
 from lightning_lossmeta.data.base import Split, Splits
 from lightning_lossmeta.data.images.base import ImageDataModule, channel_statistics, normalised
 from lightning_lossmeta.data.images.decoding import (
@@ -135,7 +134,7 @@ class DecodedImageDataModule(ImageDataModule):
             ValueError: If an image can't be decoded, or a class has too few; names it.
         """
         parts = self._dealt(*self.parts())
-        parts["training"] = self._kept_of(parts["training"])
+        parts["training"] = self._kept_images(parts["training"])
         pixels = self._decoded(parts)
         self._check_sizes(pixels)
         mean, std = self._given
@@ -194,11 +193,11 @@ class DecodedImageDataModule(ImageDataModule):
             "test": test or taken["test"],
         }
 
-    def _kept_of(self, train: EncodedImages) -> EncodedImages:
+    def _kept_images(self, train: EncodedImages) -> EncodedImages:
         """Those that the base would keep of the training images, so that no others are decoded."""
-        if self.train_size is None or self.train_size >= len(train.labels):
-            return train
-        return train.take(balanced_subset(train.labels, self.train_size, self.split_seed))
+        source = f"the training images of {type(self).__name__}"
+        kept = self._kept_positions(train.labels, source)
+        return train if kept is None else train.take(kept)
 
     def _check_sizes(self, pixels: dict[str, Tensor]) -> None:
         sizes = {name: f"{part.shape[3]} x {part.shape[2]}" for name, part in pixels.items()}

@@ -6,6 +6,7 @@ import csv
 import json
 import re
 from collections.abc import Callable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ def _read_text(path: Path) -> Any:
 
 def _read_csv(path: Path) -> Any:
     with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = [row for row in csv.reader(file) if row]
+        rows = list(islice(filter(None, csv.reader(file)), MOST_LABELS + 2))
     if not rows:
         raise ValueError("it is empty")
     header = [name.strip() for name in rows[0]]
@@ -160,12 +161,18 @@ def _count(labels: Any) -> int:
     return len(labels) if isinstance(labels, list) else 1
 
 
+def _is_one_value(label: Any) -> bool:
+    """Whether an entry of a list is a number, not a text or more entries."""
+    is_scalar = isinstance(label, (Tensor, np.ndarray)) and label.ndim == 0
+    return is_scalar or isinstance(label, (int, float))
+
+
 def _flat_numbers(labels: Any) -> NDArray[np.float64]:
     """(N,), float64; NaN in place of what is no row of numbers."""
     nothing = np.full(1, np.nan)
     if isinstance(labels, list):  # lists that hold one another would be unfolded
         texts = all(isinstance(label, str) and _is_number(label) for label in labels)
-        if not texts and not all(isinstance(label, (int, float)) for label in labels):
+        if not texts and not all(map(_is_one_value, labels)):
             return nothing
     try:
         return np.asarray(labels).astype(np.float64)
