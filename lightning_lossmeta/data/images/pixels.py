@@ -36,9 +36,10 @@ def to_rgb(image: Image.Image, value_range: tuple[float, float] | None = None) -
     >>> to_rgb(Image.fromarray(np.array([[0, 257, 65535]], np.uint16))).getpixel((1, 0))
     (1, 1, 1)
     """
+    had_16_bits = ";16" in _stored(image)
+    image.load()  # some readers turn the image, and only then is its size right
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         return _scaled(image, value_range).convert("RGB")
-    had_16_bits = ";16" in _stored(image)
     colours = image.convert("RGBA" if image.has_transparency_data else "RGB")
     if had_16_bits:  # Pillow keeps the upper 8
         _check_share(257 * max(_highest(colours)[:3]), 65535, "Save it with 8 bits a channel.")
