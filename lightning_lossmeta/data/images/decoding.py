@@ -80,7 +80,12 @@ class ImageDecoder:
                 (``PIL.Image.MAX_IMAGE_PIXELS``), or values whose range nobody can tell.
         """
         try:
-            upright = self._upright(source, name)
+            if isinstance(source, Path):
+                # Pillow maps a TIFF file that it opens itself, and garbles one to be turned.
+                with source.open("rb") as file:
+                    upright = self._upright(file, name)
+            else:
+                upright = self._upright(source, name)
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
             raise ValueError(
                 f"Expected {name} to have at most {Image.MAX_IMAGE_PIXELS:,} pixels, which is "
@@ -96,7 +101,7 @@ class ImageDecoder:
             return upright
         return ImageOps.fit(upright, (self.size,) * 2, method=Image.Resampling.BILINEAR)
 
-    def _upright(self, source: Path | BinaryIO, name: str) -> Image.Image:
+    def _upright(self, source: BinaryIO, name: str) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             image = Image.open(source, formats=image_formats())
