@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from lightning_lossmeta.data.images.late_bar import LateBar
@@ -92,9 +92,8 @@ class ImageDecoder:
                 "PIL.Image.MAX_IMAGE_PIXELS, but it has more. Make it smaller, or remove it."
             ) from error
         except Exception as error:  # Pillow's decoders raise whatever their formats lead to
-            kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
             raise ValueError(
-                f"Expected {name} to be an image, but reading it failed: {kind}{error} Mend or "
+                f"Expected {name} to be an image, but reading it failed: {_reason(error)} Mend or "
                 "remove it."
             ) from error
         if self.size is None:
@@ -116,6 +115,15 @@ class ImageDecoder:
             orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         rgb.getexif()[ExifTags.Base.Orientation] = orientation
         return ImageOps.exif_transpose(rgb)
+
+
+def _reason(error: Exception) -> str:
+    """Why an image was not read, as a sentence."""
+    if isinstance(error, UnidentifiedImageError):
+        return "it is in none of the formats that are read."
+    if type(error) is ValueError:
+        return str(error)
+    return f"{type(error).__name__}: {error}"
 
 
 def decode_all(

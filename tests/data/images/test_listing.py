@@ -260,5 +260,5 @@ def test_the_name_says_nothing_of_what_runs(tmp_path):
     buffer = io.BytesIO()
     _picture().save(buffer, "EPS")
     (tmp_path / "a" / "9.png").write_bytes(buffer.getvalue())
-    with pytest.raises(ValueError, match=r"a/9\.png' to be an image.*cannot identify"):
+    with pytest.raises(ValueError, match=r"a/9\.png' to be an image.*none of the formats"):
         ImageFolderDataModule(str(tmp_path), image_size=None).setup()
