@@ -18,8 +18,8 @@ class BatchedDataModule(pl.LightningDataModule):
     itself.
 
     Args:
-        batch_size: Of training.
-        eval_batch_size: Of validation, test and prediction.
+        batch_size: How many samples a batch of training has.
+        eval_batch_size: How many samples a batch of validation, test and prediction has.
         train_size: Keep this many training samples, class-balanced, chosen by ``split_seed``;
             ``None`` keeps all.
         split_seed: Decides which sample is in which split.

@@ -31,11 +31,12 @@ class JPEGArchive:
     """The contents of such a file, checked.
 
     Args:
-        path: The file.
-        jpeg: (bytes,), uint8, all images end to end.
-        offsets: (N + 1,): image i is ``jpeg[offsets[i]:offsets[i + 1]]``.
-        labels: (N,), class indices.
-        classes: Their names.
+        path: Where the file lies, for messages.
+        jpeg: The bytes of all images end to end, (bytes,), uint8.
+        offsets: Where each image begins, and the last one ends, (N + 1,): image i is
+            ``jpeg[offsets[i]:offsets[i + 1]]``.
+        labels: The class index of each image, (N,).
+        classes: The names of the classes.
 
     Raises:
         ValueError: If these do not fit together; names the file and the first image at fault.
@@ -87,7 +88,7 @@ class JPEGArchive:
             path: A ``.npz`` file of arrays ``jpeg``, ``offsets``, ``labels`` and ``classes``.
 
         Raises:
-            ValueError: If it is none.
+            ValueError: If it is none, or unpacks to far more than images would.
         """
         try:
             arrays = _unpacked(Path(path))
@@ -139,8 +140,8 @@ class JPEGArchiveDataModule(DecodedImageDataModule):
 
     Args:
         root: The folder of the two files.
-        train_file: Its name, or a pattern that only its name matches.
-        test_file: Its name, or a pattern that only its name matches.
+        train_file: The name of the training file, or a pattern that only its name matches.
+        test_file: The name of the test file, or a pattern that only its name matches.
         **kwargs: Those of :class:`~lightning_lossmeta.data.images.decoded.DecodedImageDataModule`.
 
     Raises:

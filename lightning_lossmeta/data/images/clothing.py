@@ -27,9 +27,9 @@ class ListedImages(Dataset[tuple[Tensor, int]]):
     """Images read when they are asked for.
 
     Args:
-        root: What the paths are relative to.
-        paths: One an image.
-        targets: (N,), int64.
+        root: The folder that the paths are relative to.
+        paths: The path of each image.
+        targets: The label of each image, (N,), int64.
         transform: Takes an RGB image to a tensor.
     """
 
@@ -63,14 +63,14 @@ class Clothing1MDataModule(BatchedDataModule):
         root: The folder of the lists (``noisy_train_key_list.txt``, ``noisy_label_kv.txt``, ...),
             to which the paths in them are relative (``images/0/00/....jpg``).
         labels: Which list is trained on.
-        batch_size: Of training.
-        eval_batch_size: Of validation, test and prediction.
+        batch_size: How many images a batch of training has.
+        eval_batch_size: How many images a batch of validation, test and prediction has.
         train_size: Keep this many training images, class-balanced by the labels that are trained
             on, chosen by ``split_seed``; ``None`` keeps all.
-        split_seed: Chooses them.
-        image_size: S.
-        resize: The shorter side, at least ``image_size``.
-        num_workers: Processes that read images; 0 reads in this one.
+        split_seed: The seed that chooses them.
+        image_size: S, the pixels a side of what the network sees.
+        resize: The pixels of the shorter side before that is cut out, at least ``image_size``.
+        num_workers: How many processes read images; 0 reads in this one.
 
     Raises:
         ValueError: If a number is out of its range.
@@ -114,16 +114,16 @@ class Clothing1MDataModule(BatchedDataModule):
                 self._listed[part] = self._read(part)
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, int]]:
-        """Shuffled batches; the last, incomplete one is left out."""
+        """Give shuffled batches, of which the last, incomplete one is left out."""
         images = self._images(self.labels)
         return self._loader(images, self.batch_size, shuffle=True)
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, int]]:
-        """In order."""
+        """Give the validation images in order."""
         return self._loader(self._images("val"), self.eval_batch_size)
 
     def test_dataloader(self) -> DataLoader[tuple[Tensor, int]]:
-        """In order."""
+        """Give the test images in order."""
         return self._loader(self._images("test"), self.eval_batch_size)
 
     def predict_dataloader(self) -> DataLoader[tuple[Tensor, int]]:
@@ -202,7 +202,7 @@ def labels_by_path(file: Path, num_classes: int) -> dict[str, int]:
     """Labels by path, out of lines ``path label``.
 
     Args:
-        file: To read.
+        file: The file to read.
         num_classes: How many classes there are.
 
     Raises:

@@ -30,9 +30,9 @@ class EncodedImages:
     """Images not yet decoded.
 
     Args:
-        labels: (N,), int64.
+        labels: The class index of each image, (N,), int64.
         encoded: Gives the bytes of the image at a position of the file or listing, and its name.
-        positions: (N,), int64: where the images are there.
+        positions: Where the images stand in that file or listing, (N,), int64.
     """
 
     labels: Tensor
@@ -56,10 +56,11 @@ class DecodedImageDataModule(ImageDataModule):
     Args:
         image_size: Pixels a side of a centred square that images are cut and scaled to; ``None``
             leaves them, and they must have one size.
-        val_fraction: Of the training images of each class that are taken out for validation.
-        test_fraction: And for test.
-        mean: To subtract of pixels in [0, 1], by channel; ``None`` measures the training images.
-        std: To divide by; ``None`` measures it.
+        val_fraction: The share of each class's training images that is taken out for validation.
+        test_fraction: The share that is taken out for test.
+        mean: What is subtracted of pixels in [0, 1], by channel; ``None`` measures the training
+            images.
+        std: What they are divided by, by channel; ``None`` measures it.
         value_range: The values that are black and white in grey images of more than 8 bits;
             ``None`` takes what the files declare, and refuses those where nobody can tell.
         **kwargs: Those of :class:`~lightning_lossmeta.data.images.base.ImageDataModule`.

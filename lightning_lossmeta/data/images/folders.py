@@ -30,14 +30,15 @@ class ImageFolderDataModule(DecodedImageDataModule):
     Inputs are (B, 3, S, S).
 
     Args:
-        root: The folder.
-        image_size: S: images are cut to a centred square and scaled to it.
+        root: The folder that holds those of the classes, or of the parts.
+        image_size: S, the pixels a side of a centred square that images are cut and scaled to;
+            ``None`` leaves them, and they must have one size.
         **kwargs: Those of :class:`~lightning_lossmeta.data.images.decoded.DecodedImageDataModule`.
 
     Raises:
         FileNotFoundError: When reading, if there is no such folder.
-        ValueError: When reading, if there are no two classes, a class has too few images, or a file
-            is no image; names it.
+        ValueError: When reading, if there are no two classes, a class has too few images, folders
+            are neither parts nor classes, or an image can't be decoded; names it.
     """
 
     def __init__(self, root: str, image_size: int | None = 32, **kwargs: Any) -> None:

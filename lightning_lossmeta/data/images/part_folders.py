@@ -1,4 +1,4 @@
-"""Folders that are the parts of a data set, told from folders that are its classes."""
+"""Which folders are the parts of a data set, and which are its classes."""
 
 from __future__ import annotations
 

@@ -34,16 +34,17 @@ def read_labels(path: str | Path, key: str | None = None) -> Tensor:
     refused, and none of its code is run.
 
     Args:
-        path: The file.
-        key: Which labels, where the file holds several by name; not needed where it holds one.
+        path: The file of labels.
+        key: Which labels to take, where the file holds several by name; not needed where it holds
+            one.
 
     Returns:
-        (N,), int64, on the CPU.
+        The labels, (N,), int64, on the CPU.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it can't be read, ``key`` is not there or is needed, or the labels are not
-            whole numbers.
+        ValueError: If it can't be read, ``key`` is not there or is needed, the labels are not
+            whole numbers, or the file asks for more memory than labels take.
     """
     path = Path(path)
     tables = label_tables(path)
@@ -60,7 +61,7 @@ def label_tables(path: Path) -> Mapping[str, Any]:
     """All that a file holds, by name; labels without a name stand under the empty one.
 
     Args:
-        path: The file.
+        path: The file of labels.
 
     Raises:
         FileNotFoundError: If there is no such file.

@@ -35,10 +35,11 @@ def load_plain(path: Path) -> Any:
     says, and files from NumPy 1 and 2 read alike.
 
     Args:
-        path: The file.
+        path: The file of ``torch.save``.
 
     Raises:
-        ValueError: If the file names anything else; nothing of it is run.
+        ValueError: If the file names anything else, of which nothing is run, or unpacks to more
+            than labels take.
         Exception: What PyTorch raises of a damaged file.
     """
     check_unpacked_size(path, MOST_BYTES)
