@@ -46,9 +46,8 @@ def test_copies_and_pickles_leave_the_trainer_and_what_was_set_up(make):
     assert copy.copy(data).__dict__ == data.__dict__
 
 
-@pytest.mark.parametrize("cls", [DigitsDataModule])
-def test_the_data_are_shared_by_copies_and_left_out_of_pickles(cls):
-    data = cls()
+def test_the_data_are_shared_by_copies_and_left_out_of_pickles():
+    data = DigitsDataModule()
     splits = data.splits
     assert copy.copy(data).splits is splits
     assert len(pickle.dumps(data)) < 2000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -74,9 +75,9 @@ def label_tables(path: Path) -> Mapping[str, Any]:
         is_text = path.suffix.lower() in _TEXTS
         check_file_size(path, MOST_TEXT_BYTES if is_text else MOST_BYTES)
         content = _READERS[path.suffix.lower()](path)
-    except OSError:
-        raise
     except Exception as error:  # each parser has its own for a damaged file
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise  # the disk's fault; a place before the file's start is the file's
         reason = str(error).strip().partition("\n")[0]
         raise ValueError(
             f"Expected '{path}' to hold labels and nothing else, but it can't be read: {reason}"
