@@ -69,7 +69,7 @@ def _stored(image: Image.Image) -> str:
     """How the file stores its pixels, in Pillow's words; empty if it does not say."""
     if not isinstance(image, ImageFile.ImageFile) or not image.tile:
         return ""
-    arguments = image.tile[0].args
+    arguments = image.tile[0][3]
     raw = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
     return raw if isinstance(raw, str) else ""
 
