@@ -5,27 +5,24 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
-import pytorch_lightning as pl
-import torch
-
 from lightning_lossmeta._seeds import LabelPurpose, check_seed, derived_seed
-from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.data.loader import BatchLoader
+from lightning_lossmeta.data.module import BatchedDataModule
 from lightning_lossmeta.data.noise.base import LabelNoise
 from lightning_lossmeta.data.split import Split, Splits, check_classes
 
 __all__ = ["Split", "Splits", "TensorDataModule"]
 
 
-class TensorDataModule(pl.LightningDataModule, ABC):
+class TensorDataModule(BatchedDataModule, ABC):
     """Small data in memory, batched by index without workers.
 
     A subclass writes :meth:`load` and sets the attributes. Arguments of its own come first, and it
     hands on the others as ``**kwargs``.
 
     Args:
-        batch_size: Of training.
-        eval_batch_size: Of validation, test and prediction.
+        batch_size: How many samples a batch of training has.
+        eval_batch_size: How many samples a batch of validation, test and prediction has.
         train_size: Keep this many training samples, class-balanced, chosen by ``split_seed``;
             ``None`` keeps all.
         split_seed: Decides which sample is in which split.
@@ -57,20 +54,12 @@ class TensorDataModule(pl.LightningDataModule, ABC):
         noise_seed: int = 0,
         noisy_validation: bool = False,
     ) -> None:
-        super().__init__()
-        check_at_least(1, batch_size=batch_size, eval_batch_size=eval_batch_size)
-        if train_size is not None:
-            check_at_least(1, train_size=train_size)
-        check_at_least(0, split_seed=split_seed)
+        super().__init__(batch_size, eval_batch_size, train_size, split_seed)
         check_seed(noise_seed=noise_seed)
         if noise is not None and not isinstance(noise, LabelNoise):
             raise ValueError(
                 f"Expected argument `noise` to be a LabelNoise or None, got {noise!r}."
             )
-        self.batch_size = batch_size
-        self.eval_batch_size = eval_batch_size
-        self.train_size = train_size
-        self.split_seed = split_seed
         self.noise = noise
         self.noise_seed = noise_seed
         self.noisy_validation = noisy_validation
@@ -99,17 +88,8 @@ class TensorDataModule(pl.LightningDataModule, ABC):
 
     def _kept(self, train: Split) -> Split:
         """``train_size`` of the training samples."""
-        size = len(train.targets)
-        if self.train_size is None or self.train_size == size:
-            return train
-        if self.train_size > size:
-            raise ValueError(
-                f"Expected argument `train_size` to be at most {size}, the training samples of "
-                f"{type(self).__name__}, got {self.train_size}."
-            )
-        positions = torch.arange(size, device=train.targets.device)
-        loader = BatchLoader(positions, train.targets, self.batch_size)
-        return train.take(loader.subset(self.train_size, self.split_seed).inputs)
+        kept = self._kept_positions(train.targets, f"the training samples of {type(self).__name__}")
+        return train if kept is None else train.take(kept)
 
     def _noisy(self, splits: Splits) -> Splits:
         """The training labels corrupted, and those of validation if asked for."""
@@ -129,15 +109,7 @@ class TensorDataModule(pl.LightningDataModule, ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the tensors, which another process reads itself, and the Trainer of a fit."""
-        state = {**self.__dict__, "_splits": None, "trainer": None}
-        state.pop("_lossmeta_stages", None)  # another process has to set up again
-        return state
-
-    def __copy__(self) -> TensorDataModule:
-        """Share the tensors, unlike a pickle."""
-        twin = type(self).__new__(type(self))
-        twin.__dict__.update(self.__dict__)
-        return twin
+        return {**super().__getstate__(), "_splits": None}
 
     def train_dataloader(self) -> BatchLoader:
         """Shuffled batches of the training split; the last, incomplete one is left out."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lightning_lossmeta._validation import check_at_least
+from lightning_lossmeta.data.balanced import balanced_subset
 
 Batch = tuple[Tensor, Tensor]
 
@@ -78,21 +79,7 @@ class BatchLoader:
             count: How many; all if there are fewer.
             seed: Chooses them.
         """
-        generator = torch.Generator().manual_seed(seed)
-        order = torch.randperm(len(self.targets), generator=generator).to(self.targets.device)
-        if not self.targets.is_floating_point() and self.targets.dim() == 1:
-            order = order[_rank_within_class(self.targets[order]).argsort(stable=True)]
-        chosen = order[:count]
+        chosen = balanced_subset(self.targets, count, seed)
         return BatchLoader(
             self.inputs[chosen], self.targets[chosen], self.batch_size, self.shuffle, self.drop_last
         )
-
-
-def _rank_within_class(targets: Tensor) -> Tensor:
-    """For each sample how many of its class stand before it."""
-    by_class = targets.argsort(stable=True)
-    labels = targets[by_class]
-    ranks = torch.empty_like(by_class)
-    first = torch.searchsorted(labels, labels)
-    ranks[by_class] = torch.arange(len(labels), device=labels.device) - first
-    return ranks

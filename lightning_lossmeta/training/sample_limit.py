@@ -2,74 +2,127 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Subset, TensorDataset
+from torch.utils.data import (
+    DataLoader,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    Subset,
+    SubsetRandomSampler,
+    TensorDataset,
+)
+
+from lightning_lossmeta.data.balanced import balanced_subset
+
+#: What a limited loader has of its own; all other settings of a ``DataLoader`` are kept.
+_REPLACED = {"self", "dataset", "shuffle", "sampler", "batch_sampler", "drop_last"}
 
 
 def limit_samples(loader: Any, count: int, seed: int) -> Any:
     """A loader over ``count`` of a loader's samples, chosen by the seed, shuffled each epoch.
 
     As many of each class are taken as can be, where the data set says its labels (an attribute
-    ``targets``, or the last tensor of a ``TensorDataset``).
+    ``targets``, or the last tensor of a ``TensorDataset``). They are taken among those that the
+    loader draws: all of the data set, or the indices of a ``SubsetRandomSampler``. Every setting of
+    the loader but its sampler is kept.
 
     Args:
         loader: One with a method ``subset(count, seed)``, as in this package, or a ``DataLoader``
-            over a data set with a length.
+            over a data set with a length that draws every sample once an epoch.
         count: How many; all if there are fewer.
         seed: Chooses them.
 
     Raises:
-        TypeError: If the loader is neither, or batches by a sampler of its own.
+        TypeError: If the loader is neither, or draws or batches by a sampler whose meaning would
+            be lost; names it.
     """
     if hasattr(loader, "subset"):
         return loader.subset(count, seed)
-    if not isinstance(loader, DataLoader) or not hasattr(loader.dataset, "__len__"):
+    _check_limitable(loader)
+    drawn = _drawn(loader)
+    labels = _labels(loader.dataset)
+    classes = drawn.double() if labels is None else labels[drawn]  # real numbers are no classes
+    chosen = drawn[balanced_subset(classes, count, seed)]
+    subset: Subset[Any] = Subset(loader.dataset, chosen.tolist())
+    own_generator = getattr(loader.sampler, "generator", None)
+    return DataLoader(
+        subset,
+        sampler=RandomSampler(subset, generator=own_generator or loader.generator),
+        drop_last=loader.drop_last and len(subset) >= loader.batch_size,
+        **_settings(loader),
+    )
+
+
+def _check_limitable(loader: Any) -> None:
+    """Refuse what is no plain ``DataLoader``, or one that has its own way to make batches."""
+    if (
+        type(loader) is not DataLoader
+        or not hasattr(loader.dataset, "__len__")
+        or isinstance(loader.dataset, IterableDataset)
+    ):
         raise TypeError(
             "Expected train_dataloader() to give a DataLoader over a data set with a length, to "
-            f"limit its samples by `train_samples`, got {type(loader).__name__}."
+            f"limit its samples by `train_samples`, got {_described(loader)}. Give the loader a "
+            "method `subset(count, seed)`, or leave out `train_samples`."
         )
     if loader.batch_size is None:
         raise TypeError(
             "Expected train_dataloader() to give a DataLoader with a `batch_size`, to limit its "
-            "samples by `train_samples`, got one with a `batch_sampler` or without batches."
+            "samples by `train_samples`, got one with a `batch_sampler` or without batches "
+            f"({type(loader.batch_sampler).__name__}). Give it a `batch_size`, or leave out "
+            "`train_samples`."
         )
-    generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(len(loader.dataset), generator=generator)
-    labels = _labels(loader.dataset)
-    if labels is not None:
-        order = order[_rank_within_class(labels[order]).argsort(stable=True)]
-    chosen = order[:count].tolist()
-    return DataLoader(
-        Subset(loader.dataset, chosen),
-        batch_size=loader.batch_size,
-        shuffle=True,
-        drop_last=loader.drop_last and len(chosen) >= loader.batch_size,
-        collate_fn=loader.collate_fn,
-        num_workers=loader.num_workers,
-        pin_memory=loader.pin_memory,
-        worker_init_fn=loader.worker_init_fn,
-        persistent_workers=loader.persistent_workers,
+
+
+def _described(loader: Any) -> str:
+    """What a loader is, and over what if that is the matter."""
+    if type(loader) is not DataLoader:
+        return type(loader).__name__
+    return f"a DataLoader over {type(loader.dataset).__name__}"
+
+
+def _drawn(loader: DataLoader[Any]) -> Tensor:
+    """Positions of the samples that an epoch draws, each once.
+
+    Raises:
+        TypeError: If the sampler draws some more often than others, or nobody knows which.
+    """
+    sampler: Any = loader.sampler
+    size = len(loader.dataset)  # type: ignore[arg-type]
+    if type(sampler) is SubsetRandomSampler:
+        return torch.as_tensor(sampler.indices, dtype=torch.int64)
+    whole_epochs = type(sampler) is SequentialSampler or (
+        type(sampler) is RandomSampler
+        and not sampler.replacement
+        and sampler.num_samples == size == len(sampler.data_source)
     )
+    if not whole_epochs:
+        raise TypeError(
+            "Expected the sampler of train_dataloader() to draw every sample once an epoch, to "
+            f"limit them by `train_samples`, got {type(sampler).__name__}, whose draws would "
+            "mean something else among fewer samples. Leave out `train_samples`, or give the "
+            "loader a smaller data set with a sampler made for it."
+        )
+    return torch.arange(size)
+
+
+def _settings(loader: DataLoader[Any]) -> dict[str, Any]:
+    """Every setting of a loader by name, whichever PyTorch's version knows, but those replaced."""
+    names = inspect.signature(DataLoader.__init__).parameters.keys() - _REPLACED
+    return {name: getattr(loader, name) for name in names if hasattr(loader, name)}
 
 
 def _labels(dataset: Any) -> Tensor | None:
     """Class indices (N,) of a data set, if it has some at hand."""
-    found = getattr(dataset, "targets", None)
-    if found is None and isinstance(dataset, TensorDataset):
-        found = dataset.tensors[-1]
-    if found is None or len(found) != len(dataset):
+    targets = getattr(dataset, "targets", None)
+    if targets is None and isinstance(dataset, TensorDataset):
+        targets = dataset.tensors[-1]
+    if targets is None or len(targets) != len(dataset):
         return None
-    labels = torch.as_tensor(found)
+    labels = torch.as_tensor(targets)
     return labels if labels.dim() == 1 and not labels.is_floating_point() else None
-
-
-def _rank_within_class(labels: Tensor) -> Tensor:
-    """For each sample how many of its class stand before it."""
-    by_class = labels.argsort(stable=True)
-    ordered = labels[by_class].contiguous()
-    ranks = torch.empty_like(by_class)
-    ranks[by_class] = torch.arange(len(labels)) - torch.searchsorted(ordered, ordered)
-    return ranks

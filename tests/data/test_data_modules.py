@@ -1,18 +1,13 @@
-import gzip
-import hashlib
-import http.server
 import pickle
-import threading
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
+from torchvision.datasets import MNIST
 
 from lightning_lossmeta.data import DigitsDataModule, MNISTDataModule
-from lightning_lossmeta.data.images import mnist as mnist_file
 
 REAL = Path(__file__).parents[2] / ".." / "shared" / "data"
 real_mnist = pytest.mark.skipif(
@@ -106,53 +101,6 @@ def test_mnist_reads_the_four_files(small_mnist):
     assert not _rows(splits.train) & _rows(splits.val)
 
 
-def test_mnist_refuses_a_validation_split_of_everything(small_mnist):
-    data = MNISTDataModule(root=str(small_mnist), download=False, val_size=200)
-    with pytest.raises(ValueError, match=r"below 200.*got 200"):
-        data.setup()
-
-
-def test_missing_mnist_files_are_named_with_where_to_put_them(small_mnist):
-    missing = small_mnist / "MNIST" / "raw" / "t10k-labels-idx1-ubyte"
-    missing.unlink()
-    with pytest.raises(FileNotFoundError) as error:
-        MNISTDataModule(root=str(small_mnist), download=False).prepare_data()
-    text = str(error.value)
-    assert "but t10k-labels-idx1-ubyte is not there" in text
-    assert str(small_mnist / "MNIST" / "raw") in text
-    assert all(name in text for name in mnist_file._FILES)
-
-
-def test_no_network_is_reported(tmp_path, monkeypatch):
-    def refuse(*args, **kwargs):
-        raise RuntimeError("Error downloading train-images-idx3-ubyte.gz")
-
-    monkeypatch.setattr(mnist_file, "MNIST", refuse)
-    with pytest.raises(FileNotFoundError, match="the download failed: Error downloading"):
-        MNISTDataModule(root=str(tmp_path / "nowhere")).prepare_data()
-
-
-def test_download_unpacks_what_the_mirror_gives(small_mnist, tmp_path, monkeypatch):
-    """The real download code, with a mirror on this machine."""
-    mirror = tmp_path / "mirror"
-    mirror.mkdir()
-    resources = []
-    for file in (small_mnist / "MNIST" / "raw").iterdir():
-        packed = gzip.compress(file.read_bytes())
-        (mirror / f"{file.name}.gz").write_bytes(packed)
-        resources.append((f"{file.name}.gz", hashlib.md5(packed).hexdigest()))
-    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(mirror))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}/"
-        monkeypatch.setattr(mnist_file.MNIST, "mirrors", [address])
-        monkeypatch.setattr(mnist_file.MNIST, "resources", resources)
-        data = MNISTDataModule(root=str(tmp_path / "new"), val_size=100)
-        data.prepare_data()
-        server.shutdown()
-    assert len(data.splits.test.targets) == 20
-
-
 @real_mnist
 def test_the_real_mnist():
     splits = MNISTDataModule(root=str(REAL), download=False).splits
@@ -162,3 +110,20 @@ def test_the_real_mnist():
     assert splits.test.targets.bincount().tolist() == published
     assert splits.test.targets[:5].tolist() == [7, 2, 1, 0, 4]
     assert abs(float(splits.train.inputs.mean())) < 0.01
+
+
+@real_mnist
+@pytest.mark.parametrize(("val_size", "seed"), [(10_000, 0), (6_000, 3)])
+def test_the_real_mnist_is_split_as_it_always_was(val_size, seed):
+    """Figures of earlier versions can be had again: their formula, written out."""
+    data = MNISTDataModule(root=str(REAL), download=False, val_size=val_size, split_seed=seed)
+    full = MNIST(str(REAL), train=True)
+    order = torch.randperm(60_000, generator=torch.Generator().manual_seed(seed))
+    pixels = full.data.unsqueeze(1).float().div_(255).sub_(0.1307).div_(0.3081)
+    for split, positions in (
+        (data.splits.val, order[:val_size]),
+        (data.splits.train, order[val_size:]),
+    ):
+        assert torch.equal(split.inputs, pixels[positions])
+        assert torch.equal(split.targets, full.targets[positions])
+        assert torch.equal(split.indices, positions)

@@ -6,12 +6,12 @@ from lightning_lossmeta.data.images.base import ImageDataModule
 from lightning_lossmeta.data.images.clothing import Clothing1MDataModule
 from lightning_lossmeta.data.images.digits import DigitsDataModule
 from lightning_lossmeta.data.images.folders import ImageFolderDataModule
-from lightning_lossmeta.data.images.mnist import MNISTDataModule
 from lightning_lossmeta.data.images.vision import (
     CIFAR10DataModule,
     CIFAR100DataModule,
     FashionMNISTDataModule,
     KMNISTDataModule,
+    MNISTDataModule,
     SVHNDataModule,
 )
 

@@ -16,6 +16,14 @@ from numpy.typing import NDArray
 
 from lightning_lossmeta.data.images.decoded import DecodedImageDataModule, EncodedImages
 from lightning_lossmeta.data.images.decoding import Encoded
+from lightning_lossmeta.data.limits import (
+    MOST_BYTES,
+    MOST_LABELS,
+    MOST_UNPACKING,
+    check_unpacked_size,
+)
+
+_ARRAYS = ("jpeg", "offsets", "labels", "classes")
 
 
 @dataclass(frozen=True)
@@ -23,11 +31,12 @@ class JPEGArchive:
     """The contents of such a file, checked.
 
     Args:
-        path: The file.
-        jpeg: (bytes,), uint8, all images end to end.
-        offsets: (N + 1,): image i is ``jpeg[offsets[i]:offsets[i + 1]]``.
-        labels: (N,), class indices.
-        classes: Their names.
+        path: Where the file lies, for messages.
+        jpeg: The bytes of all images end to end, (bytes,), uint8.
+        offsets: Where each image begins, and the last one ends, (N + 1,): image i is
+            ``jpeg[offsets[i]:offsets[i + 1]]``.
+        labels: The class index of each image, (N,).
+        classes: The names of the classes.
 
     Raises:
         ValueError: If these do not fit together; names the file and the first image at fault.
@@ -79,26 +88,27 @@ class JPEGArchive:
             path: A ``.npz`` file of arrays ``jpeg``, ``offsets``, ``labels`` and ``classes``.
 
         Raises:
-            ValueError: If it is none.
+            ValueError: If it is none, or unpacks to far more than images would.
         """
-        names = ("jpeg", "offsets", "labels", "classes")
         try:
-            with zipfile.ZipFile(path) as file:
-                found = {Path(name).stem for name in file.namelist()}
-            with np.load(path, allow_pickle=False) as arrays:
-                held = [arrays[name] for name in names if name in found]
+            arrays = _unpacked(Path(path))
         except Exception as error:  # damaged files make the unpackers raise all sorts
             raise ValueError(
                 f"Expected '{path}' to be a .npz file of plain arrays, but reading it failed: "
                 f"{error}"
             ) from error
-        missing = [name for name in names if name not in found]
+        missing = [name for name in _ARRAYS if name not in arrays]
         if missing:
             raise ValueError(
-                f"Expected '{path}' to hold the arrays {', '.join(names)}, but "
+                f"Expected '{path}' to hold the arrays {', '.join(_ARRAYS)}, but "
                 f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not there."
             )
-        jpeg, offsets, labels, classes = held
+        jpeg, offsets, labels, classes = (arrays[name] for name in _ARRAYS)
+        if classes.size > MOST_LABELS:
+            raise ValueError(
+                f"Expected '{path}' to be an archive of images: `classes` to be names, got "
+                f"{classes.size:,} of them."
+            )
         return cls(path, jpeg, offsets, labels, [str(name) for name in classes.reshape(-1)])
 
     def images(self) -> EncodedImages:
@@ -113,6 +123,15 @@ class JPEGArchive:
         return EncodedImages(labels, encoded, torch.arange(len(labels)))
 
 
+def _unpacked(path: Path) -> dict[str, NDArray[Any]]:
+    """Those of the arrays that a file holds, by name."""
+    check_unpacked_size(path, max(MOST_BYTES, MOST_UNPACKING * path.stat().st_size))
+    with zipfile.ZipFile(path) as file:
+        names = {Path(name).stem for name in file.namelist()}
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in _ARRAYS if name in names}
+
+
 class JPEGArchiveDataModule(DecodedImageDataModule):
     """Two ``.npz`` files of JPEG images, of which the training file gives validation too.
 
@@ -121,8 +140,8 @@ class JPEGArchiveDataModule(DecodedImageDataModule):
 
     Args:
         root: The folder of the two files.
-        train_file: Its name, or a pattern that only its name matches.
-        test_file: Its name, or a pattern that only its name matches.
+        train_file: The name of the training file, or a pattern that only its name matches.
+        test_file: The name of the test file, or a pattern that only its name matches.
         **kwargs: Those of :class:`~lightning_lossmeta.data.images.decoded.DecodedImageDataModule`.
 
     Raises:
@@ -161,10 +180,10 @@ class JPEGArchiveDataModule(DecodedImageDataModule):
 
     def _path(self, argument: str, pattern: str) -> str:
         """The one file that a pattern matches."""
-        found = sorted(glob.glob(str(Path(glob.escape(self.root)) / pattern)))
-        if len(found) != 1:
+        paths = sorted(glob.glob(str(Path(glob.escape(self.root)) / pattern)))
+        if len(paths) != 1:
             raise FileNotFoundError(
                 f"Expected argument `{argument}` to match one file in '{self.root}', got "
-                f"{', '.join(found) or 'none'} for '{pattern}'."
+                f"{', '.join(paths) or 'none'} for '{pattern}'."
             )
-        return found[0]
+        return paths[0]

@@ -17,8 +17,8 @@ def flip(inputs: Tensor, flipped: Tensor) -> Tensor:
     """Mirror some of the images left to right.
 
     Args:
-        inputs: (B, C, H, W).
-        flipped: (B,), bool: which ones.
+        inputs: Images, (B, C, H, W).
+        flipped: Which ones to mirror, (B,), bool.
     """
     return torch.where(flipped[:, None, None, None], inputs.flip(-1), inputs)
 
@@ -27,10 +27,10 @@ def crop(inputs: Tensor, top: Tensor, left: Tensor, padding: int) -> Tensor:
     """Cut a window of the same size out of each image, padded by zeros on all sides.
 
     Args:
-        inputs: (B, C, H, W).
-        top: (B,), int64 in [0, 2 padding]: the window's first row in the padded image.
-        left: (B,), int64 in [0, 2 padding]: its first column.
-        padding: Pixels on each side.
+        inputs: Images, (B, C, H, W).
+        top: The window's first row in the padded image, (B,), int64 in [0, 2 padding].
+        left: The window's first column, (B,), int64 in [0, 2 padding].
+        padding: How many zeros are put on each side.
     """
     batch, _, height, width = inputs.shape
     windows = pad(inputs, [padding] * 4).unfold(2, height, 1).unfold(3, width, 1)
@@ -41,10 +41,11 @@ def cutout(inputs: Tensor, row: Tensor, column: Tensor, length: int) -> Tensor:
     """Put zeros in a square of each image; what of it lies outside of the image is lost.
 
     Args:
-        inputs: (B, C, H, W).
-        row: (B,), int64 in [0, H): the square's centre, whose first row is row - length // 2.
-        column: (B,), int64 in [0, W).
-        length: Of a side.
+        inputs: Images, (B, C, H, W).
+        row: The row of the square's centre, (B,), int64 in [0, H); the square's first row is
+            row - length // 2.
+        column: The column of the square's centre, (B,), int64 in [0, W).
+        length: How many pixels a side of the square has.
     """
     height, width = inputs.shape[-2:]
     rows = _within(row, length, height)[:, None, :, None]
@@ -70,8 +71,9 @@ class Augmentation:
 
     Args:
         flip: Mirror each image left to right with probability 1/2. Not for digits or text.
-        crop_padding: Pixels of padding on each side; 0 for no crops.
-        cutout: Length of the cut square's sides; 0 for none. For CIFAR-10 16, for CIFAR-100 8.
+        crop_padding: How many pixels of padding there are on each side; 0 makes no crops.
+        cutout: How many pixels a side of the cut square has; 0 cuts none. The authors take 16 for
+            CIFAR-10 and 8 for CIFAR-100.
 
     Raises:
         ValueError: If a number is negative.
@@ -95,7 +97,7 @@ class Augmentation:
         """Other images of the same shape.
 
         Args:
-            inputs: (B, C, H, W), normalised; left as they are.
+            inputs: Normalised images, (B, C, H, W), which stay as they are.
 
         Raises:
             ValueError: If they have another number of dimensions.
@@ -124,7 +126,7 @@ def augment_training(batch: Any, augment: Augmentation | None, trainer: pl.Train
     """Augment a batch if it is trained on: what ``on_after_batch_transfer`` returns.
 
     Args:
-        batch: Inputs, targets and whatever follows.
+        batch: The inputs, the targets and whatever follows them.
         augment: ``None`` leaves every batch alone.
         trainer: Says which stage it is in; without one no batch is changed.
     """

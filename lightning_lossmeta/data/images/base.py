@@ -16,7 +16,8 @@ class ImageDataModule(TensorDataModule):
     """Images in memory, normalised by channel, augmented batch by batch in training alone.
 
     Args:
-        augment: Changes each training batch on the device it is trained on; ``None`` for none.
+        augment: Changes each training batch on the device it is trained on; ``None`` changes
+            nothing.
         **kwargs: Those of :class:`~lightning_lossmeta.data.base.TensorDataModule`.
     """
 
@@ -37,9 +38,9 @@ def normalised(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> T
         x = (pixel / 255 - mean) / std
 
     Args:
-        pixels: (N, C, H, W), uint8.
-        mean: By channel, of pixels in [0, 1].
-        std: By channel.
+        pixels: Values from 0 to 255, (N, C, H, W), uint8.
+        mean: What is subtracted of pixels in [0, 1], by channel.
+        std: What they are divided by, by channel.
 
     Returns:
         (N, C, H, W), float32.
@@ -56,7 +57,7 @@ def channel_statistics(pixels: Tensor) -> tuple[tuple[float, ...], tuple[float, 
     """Mean and standard deviation of pixels in [0, 1], by channel.
 
     Args:
-        pixels: (N, C, H, W), uint8.
+        pixels: Values from 0 to 255, (N, C, H, W), uint8.
 
     Raises:
         ValueError: If all pixels of a channel are the same.

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from lightning_lossmeta._validation import check_at_least
-from lightning_lossmeta.data.images.decoding import open_rgb
-from lightning_lossmeta.data.loader import BatchLoader
+from lightning_lossmeta.data.images.decoding import ImageDecoder
+from lightning_lossmeta.data.module import BatchedDataModule
 
 _LISTS = {
     "noisy": ("noisy_train_key_list.txt", "noisy_label_kv.txt"),
@@ -28,9 +27,9 @@ class ListedImages(Dataset[tuple[Tensor, int]]):
     """Images read when they are asked for.
 
     Args:
-        root: What the paths are relative to.
-        paths: One an image.
-        targets: (N,), int64.
+        root: The folder that the paths are relative to.
+        paths: The path of each image.
+        targets: The label of each image, (N,), int64.
         transform: Takes an RGB image to a tensor.
     """
 
@@ -45,10 +44,10 @@ class ListedImages(Dataset[tuple[Tensor, int]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         path = self.root / self.paths[index]
-        return self.transform(open_rgb(path, f"'{path}'")), int(self.targets[index])
+        return self.transform(ImageDecoder()(path, f"'{path}'")), int(self.targets[index])
 
 
-class Clothing1MDataModule(pl.LightningDataModule):
+class Clothing1MDataModule(BatchedDataModule):
     """Clothing1M (Xiao et al. 2015): noisy labels for training, clean ones for the rest.
 
     1,000,000 images with noisy labels for training (or 47,570 with clean ones), 14,313 and 10,526
@@ -64,14 +63,14 @@ class Clothing1MDataModule(pl.LightningDataModule):
         root: The folder of the lists (``noisy_train_key_list.txt``, ``noisy_label_kv.txt``, ...),
             to which the paths in them are relative (``images/0/00/....jpg``).
         labels: Which list is trained on.
-        batch_size: Of training.
-        eval_batch_size: Of validation, test and prediction.
+        batch_size: How many images a batch of training has.
+        eval_batch_size: How many images a batch of validation, test and prediction has.
         train_size: Keep this many training images, class-balanced by the labels that are trained
             on, chosen by ``split_seed``; ``None`` keeps all.
-        split_seed: Chooses them.
-        image_size: S.
-        resize: The shorter side, at least ``image_size``.
-        num_workers: Processes that read images; 0 reads in this one.
+        split_seed: The seed that chooses them.
+        image_size: S, the pixels a side of what the network sees.
+        resize: The pixels of the shorter side before that is cut out, at least ``image_size``.
+        num_workers: How many processes read images; 0 reads in this one.
 
     Raises:
         ValueError: If a number is out of its range.
@@ -93,23 +92,16 @@ class Clothing1MDataModule(pl.LightningDataModule):
         resize: int = 256,
         num_workers: int = 4,
     ) -> None:
-        super().__init__()
-        check_at_least(1, batch_size=batch_size, eval_batch_size=eval_batch_size)
+        super().__init__(batch_size, eval_batch_size, train_size, split_seed)
         check_at_least(1, image_size=image_size)
         check_at_least(image_size, resize=resize)
-        check_at_least(0, split_seed=split_seed, num_workers=num_workers)
-        if train_size is not None:
-            check_at_least(1, train_size=train_size)
+        check_at_least(0, num_workers=num_workers)
         if labels not in ("noisy", "clean"):
             raise ValueError(
                 f"Expected argument `labels` to be 'noisy' or 'clean', got {labels!r}."
             )
         self.root = root
         self.labels = labels
-        self.batch_size = batch_size
-        self.eval_batch_size = eval_batch_size
-        self.train_size = train_size
-        self.split_seed = split_seed
         self.image_size = image_size
         self.resize = resize
         self.num_workers = num_workers
@@ -122,16 +114,16 @@ class Clothing1MDataModule(pl.LightningDataModule):
                 self._listed[part] = self._read(part)
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, int]]:
-        """Shuffled batches; the last, incomplete one is left out."""
+        """Give shuffled batches, of which the last, incomplete one is left out."""
         images = self._images(self.labels)
         return self._loader(images, self.batch_size, shuffle=True)
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, int]]:
-        """In order."""
+        """Give the validation images in order."""
         return self._loader(self._images("val"), self.eval_batch_size)
 
     def test_dataloader(self) -> DataLoader[tuple[Tensor, int]]:
-        """In order."""
+        """Give the test images in order."""
         return self._loader(self._images("test"), self.eval_batch_size)
 
     def predict_dataloader(self) -> DataLoader[tuple[Tensor, int]]:
@@ -140,15 +132,7 @@ class Clothing1MDataModule(pl.LightningDataModule):
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the lists, which another process reads itself, and the Trainer of a fit."""
-        state = {**self.__dict__, "_listed": {}, "trainer": None}
-        state.pop("_lossmeta_stages", None)  # another process has to set up again
-        return state
-
-    def __copy__(self) -> Clothing1MDataModule:
-        """Share the lists, unlike a pickle."""
-        twin = type(self).__new__(type(self))
-        twin.__dict__.update(self.__dict__)
-        return twin
+        return {**super().__getstate__(), "_listed": {}}
 
     def _images(self, part: str) -> ListedImages:
         self.setup()
@@ -174,21 +158,15 @@ class Clothing1MDataModule(pl.LightningDataModule):
         labels = labels_by_path(labels_file, self.num_classes)
         unknown = [path for path in paths if path not in labels]
         if unknown or not paths:
-            found = f"no label for '{unknown[0]}'" if unknown else "an empty list"
+            lack = f"no label for '{unknown[0]}'" if unknown else "an empty list"
             raise ValueError(
                 f"Expected '{keys_file}' to list images with labels in '{labels_file.name}', got "
-                f"{found}."
+                f"{lack}."
             )
         targets = torch.tensor([labels[path] for path in paths])
         trained = part == self.labels
-        if trained and self.train_size is not None:
-            if self.train_size > len(paths):
-                raise ValueError(
-                    f"Expected argument `train_size` to be at most {len(paths)}, the images of "
-                    f"'{keys_file}', got {self.train_size}."
-                )
-            loader = BatchLoader(torch.arange(len(paths)), targets, self.batch_size)
-            kept = loader.subset(self.train_size, self.split_seed).inputs
+        kept = self._kept_positions(targets, f"the images of '{keys_file}'") if trained else None
+        if kept is not None:
             paths, targets = [paths[index] for index in kept.tolist()], targets[kept]
         return ListedImages(Path(self.root), paths, targets, self._transform(trained))
 
@@ -224,7 +202,7 @@ def labels_by_path(file: Path, num_classes: int) -> dict[str, int]:
     """Labels by path, out of lines ``path label``.
 
     Args:
-        file: To read.
+        file: The file to read.
         num_classes: How many classes there are.
 
     Raises:

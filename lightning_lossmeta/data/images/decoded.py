@@ -15,8 +15,14 @@ from torch import Tensor
 from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.data.base import Split, Splits
 from lightning_lossmeta.data.images.base import ImageDataModule, channel_statistics, normalised
-from lightning_lossmeta.data.images.decoding import Encoded, decode_all
-from lightning_lossmeta.data.loader import BatchLoader
+from lightning_lossmeta.data.images.decoding import (
+    Encoded,
+    ImageDecoder,
+    counted,
+    decode_all,
+    warn_user,
+)
+from lightning_lossmeta.data.images.pixels import check_value_range
 
 
 @dataclass(frozen=True)
@@ -24,9 +30,9 @@ class EncodedImages:
     """Images not yet decoded.
 
     Args:
-        labels: (N,), int64.
+        labels: The class index of each image, (N,), int64.
         encoded: Gives the bytes of the image at a position of the file or listing, and its name.
-        positions: (N,), int64: where the images are there.
+        positions: Where the images stand in that file or listing, (N,), int64.
     """
 
     labels: Tensor
@@ -41,16 +47,22 @@ class EncodedImages:
 class DecodedImageDataModule(ImageDataModule):
     """Images of any size and format, RGB, normalised by what is measured on the training images.
 
+    Transparent pixels are laid over white, grey images of 16 bits are divided by 257, and of a file
+    with several frames the first is read.
+
     A subclass writes :meth:`parts` and :attr:`classes`. Each class gives the same fraction of its
     images to validation (and test, where that has none of its own), at least one.
 
     Args:
         image_size: Pixels a side of a centred square that images are cut and scaled to; ``None``
             leaves them, and they must have one size.
-        val_fraction: Of the training images of each class that are taken out for validation.
-        test_fraction: And for test.
-        mean: To subtract of pixels in [0, 1], by channel; ``None`` measures the training images.
-        std: To divide by; ``None`` measures it.
+        val_fraction: The share of each class's training images that is taken out for validation.
+        test_fraction: The share that is taken out for test.
+        mean: What is subtracted of pixels in [0, 1], by channel; ``None`` measures the training
+            images.
+        std: What they are divided by, by channel; ``None`` measures it.
+        value_range: The values that are black and white in grey images of more than 8 bits;
+            ``None`` takes what the files declare, and refuses those where nobody can tell.
         **kwargs: Those of :class:`~lightning_lossmeta.data.images.base.ImageDataModule`.
 
     Raises:
@@ -64,6 +76,7 @@ class DecodedImageDataModule(ImageDataModule):
         test_fraction: float = 0.2,
         mean: tuple[float, float, float] | None = None,
         std: tuple[float, float, float] | None = None,
+        value_range: tuple[float, float] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -74,7 +87,9 @@ class DecodedImageDataModule(ImageDataModule):
                 raise ValueError(f"Expected argument `{name}` to be in (0, 0.5), got {value}.")
         if std is not None and min(std) <= 0:
             raise ValueError(f"Expected argument `std` to hold positive numbers, got {std}.")
+        check_value_range(value_range)
         self.image_size = image_size
+        self.value_range = value_range
         self.val_fraction = val_fraction
         self.test_fraction = test_fraction
         self._given = (mean, std)
@@ -110,8 +125,8 @@ class DecodedImageDataModule(ImageDataModule):
         if mean is not None and std is not None:
             return tuple(mean), tuple(std)
         _ = self.splits  # load() measures
-        found: tuple[tuple[float, ...], tuple[float, ...]] = self.__dict__["_statistics"]
-        return found
+        measured: tuple[tuple[float, ...], tuple[float, ...]] = self.__dict__["_statistics"]
+        return measured
 
     def load(self) -> Splits:
         """Choose, decode and normalise.
@@ -120,13 +135,8 @@ class DecodedImageDataModule(ImageDataModule):
             ValueError: If an image can't be decoded, or a class has too few; names it.
         """
         parts = self._dealt(*self.parts())
-        parts["training"] = self._kept_of(parts["training"])
-        pixels = {
-            name: decode_all(
-                part.encoded, part.positions.tolist(), self.image_size, f"decoding {name} images"
-            )
-            for name, part in parts.items()
-        }
+        parts["training"] = self._kept_images(parts["training"])
+        pixels = self._decoded(parts)
         self._check_sizes(pixels)
         mean, std = self._given
         if mean is None or std is None:
@@ -138,6 +148,21 @@ class DecodedImageDataModule(ImageDataModule):
             inputs = normalised(pixels.pop(name), *self._statistics)
             splits.append(Split(inputs, part.labels, indices=part.positions if same else None))
         return Splits(*splits)
+
+    def _decoded(self, parts: dict[str, EncodedImages]) -> dict[str, Tensor]:
+        """The pixels of each part; says so where only some of a file is used."""
+        decoder = ImageDecoder(self.image_size, self.value_range)
+        pixels = {
+            name: decode_all(
+                part.encoded, part.positions.tolist(), decoder, f"decoding {name} images"
+            )
+            for name, part in parts.items()
+        }
+        if decoder.animated:
+            warn_user(
+                f"Only the first frame is read of {counted(decoder.animated)} animated files."
+            )
+        return pixels
 
     def _dealt(
         self, train: EncodedImages, val: EncodedImages | None, test: EncodedImages | None
@@ -169,18 +194,17 @@ class DecodedImageDataModule(ImageDataModule):
             "test": test or taken["test"],
         }
 
-    def _kept_of(self, train: EncodedImages) -> EncodedImages:
+    def _kept_images(self, train: EncodedImages) -> EncodedImages:
         """Those that the base would keep of the training images, so that no others are decoded."""
-        if self.train_size is None or self.train_size >= len(train.labels):
-            return train
-        loader = BatchLoader(torch.arange(len(train.labels)), train.labels, self.batch_size)
-        return train.take(loader.subset(self.train_size, self.split_seed).inputs)
+        source = f"the training images of {type(self).__name__}"
+        kept = self._kept_positions(train.labels, source)
+        return train if kept is None else train.take(kept)
 
     def _check_sizes(self, pixels: dict[str, Tensor]) -> None:
         sizes = {name: f"{part.shape[3]} x {part.shape[2]}" for name, part in pixels.items()}
         if len(set(sizes.values())) > 1:
-            found = ", ".join(f"{size} for {name}" for name, size in sizes.items())
+            named = ", ".join(f"{size} for {name}" for name, size in sizes.items())
             raise ValueError(
-                f"Expected the images of all parts to have one size, got {found}. Give "
+                f"Expected the images of all parts to have one size, got {named}. Give "
                 "`image_size` to scale all images."
             )

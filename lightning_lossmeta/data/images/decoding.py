@@ -1,87 +1,166 @@
-"""Files of images turned into pixels."""
+"""Files of images decoded, one by one or all into memory."""
 
 from __future__ import annotations
 
-import math
 import multiprocessing
-import time
+import warnings
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-#: No bar for what takes less.
-PROGRESS_SECONDS = 2.0
+from lightning_lossmeta.data.images.late_bar import LateBar
+from lightning_lossmeta.data.images.pixels import to_rgb
+from lightning_lossmeta.data.limits import check_memory
 
 #: Where encoded bytes are, and what to call them in a message.
 Encoded = tuple[Path | BinaryIO, str]
 
+#: Pixels are bytes when decoded and float32 when normalised, both at once for a while.
+_BYTES_A_VALUE = 5
 
-def open_rgb(source: Path | BinaryIO, name: str, size: int | None = None) -> Image.Image:
-    """Decode an image to RGB, upright as its EXIF orientation says.
+#: Pillow's formats that are read: raster images with a signature. Among those left out are
+#: some that run another program (EPS) and some that nearly any file passes for (TGA).
+_RASTER_FORMATS = {
+    "AVIF",
+    "BMP",
+    "DDS",
+    "DIB",
+    "FITS",
+    "GIF",
+    "ICO",
+    "JPEG",
+    "JPEG2000",
+    "MPO",
+    "PNG",
+    "PPM",
+    "PSD",
+    "QOI",
+    "SGI",
+    "TIFF",
+    "WEBP",
+}
+
+
+def image_formats() -> list[str]:
+    """The formats that are read, as far as this installation of Pillow knows them."""
+    Image.init()
+    return [name for name in Image.ID if name in _RASTER_FORMATS]
+
+
+@dataclass(frozen=True)
+class ImageDecoder:
+    """Decodes images to RGB, upright as their EXIF orientation says.
 
     Args:
-        source: The file, of any format that Pillow reads.
-        name: What to call it in a message.
-        size: Cut to a centred square and scale to this many pixels a side; ``None`` leaves it.
-
-    Raises:
-        ValueError: If it can't be decoded.
+        size: Cut to a centred square and scale to this many pixels a side; ``None`` leaves them.
+        value_range: As :func:`~lightning_lossmeta.data.images.pixels.to_rgb` takes it.
+        animated: Gets the names of the files that have several frames, of which the first is read.
     """
-    try:
-        with Image.open(source) as image:
-            if size is not None:
-                image.draft(
-                    "RGB", (2 * size, 2 * size)
-                )  # a large JPEG decodes faster at a fraction
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-    except Exception as error:  # Pillow's decoders raise whatever their formats lead to
-        raise ValueError(
-            f"Expected {name} to be an image, but reading it failed: {type(error).__name__}: "
-            f"{error} Mend or remove it."
-        ) from error
-    if size is None:
-        return upright
-    return ImageOps.fit(upright, (size, size), method=Image.Resampling.BILINEAR)
+
+    size: int | None = None
+    value_range: tuple[float, float] | None = None
+    animated: list[str] = field(default_factory=list)
+
+    def __call__(self, source: Path | BinaryIO, name: str) -> Image.Image:
+        """Decode one.
+
+        Args:
+            source: The file.
+            name: What to call it in a message.
+
+        Raises:
+            ValueError: If it can't be decoded, has more pixels than Pillow allows
+                (``PIL.Image.MAX_IMAGE_PIXELS``), or values whose range nobody can tell.
+        """
+        try:
+            if isinstance(source, Path):
+                # Pillow maps a TIFF file that it opens itself, and garbles one to be turned.
+                with source.open("rb") as file:
+                    upright = self._upright(file, name)
+            else:
+                upright = self._upright(source, name)
+        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+            raise ValueError(
+                f"Expected {name} to have at most {Image.MAX_IMAGE_PIXELS:,} pixels, which is "
+                "PIL.Image.MAX_IMAGE_PIXELS, but it has more. Make it smaller, or remove it."
+            ) from error
+        except Exception as error:  # Pillow's decoders raise whatever their formats lead to
+            raise ValueError(
+                f"Expected {name} to be an image, but reading it failed: {_reason(error)} Mend or "
+                "remove it."
+            ) from error
+        if self.size is None:
+            return upright
+        return ImageOps.fit(upright, (self.size,) * 2, method=Image.Resampling.BILINEAR)
+
+    def _upright(self, source: BinaryIO, name: str) -> Image.Image:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = Image.open(source, formats=image_formats())
+        with image:
+            # A photograph in MPO form carries a preview, which is no frame.
+            if image.format != "MPO" and getattr(image, "is_animated", False):
+                self.animated.append(name)
+            if self.size is not None:  # a large JPEG decodes faster at a fraction
+                image.draft("RGB", (2 * self.size, 2 * self.size))
+            rgb = to_rgb(image, self.value_range)
+            # Only now: some readers turn the image while they decode it.
+            orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        rgb.getexif()[ExifTags.Base.Orientation] = orientation
+        return ImageOps.exif_transpose(rgb)
+
+
+def _reason(error: Exception) -> str:
+    """Why an image was not read, as a sentence."""
+    if isinstance(error, UnidentifiedImageError):
+        return "it is in none of the formats that are read."
+    if type(error) is ValueError:
+        return str(error)
+    return f"{type(error).__name__}: {error}"
 
 
 def decode_all(
-    encoded: Callable[[int], Encoded], positions: Iterable[int], size: int | None, title: str
+    encoded: Callable[[int], Encoded],
+    positions: Iterable[int],
+    decoder: ImageDecoder,
+    title: str,
 ) -> Tensor:
     """Decode images of one size into memory, with a progress bar if that takes seconds.
 
     Args:
         encoded: Gives the bytes of the image at a position, and its name.
         positions: Which images.
-        size: As in :func:`open_rgb`; ``None`` for images that have one size already.
+        decoder: Without a size for images that have one size already.
         title: Of the bar.
 
     Returns:
         (N, 3, H, W), uint8.
 
     Raises:
-        ValueError: If one can't be decoded, or has another size than the first; names it.
+        ValueError: If one can't be decoded, or has another size than the first; names it. If all
+            of them would not fit into the machine's memory.
     """
     chosen = list(positions)
     pixels: NDArray[np.uint8] | None = None
-    with _LateBar(title, len(chosen)) as bar:
+    with LateBar(title, len(chosen)) as bar:
         for index, position in enumerate(chosen):
-            source, name = encoded(position)
-            image = np.asarray(open_rgb(source, name, size))
+            image = np.asarray(decoder(*encoded(position)))
             if pixels is None:
+                _check_fits(len(chosen), image)
                 pixels = np.empty((len(chosen), *image.shape), np.uint8)
             if image.shape != pixels.shape[1:]:
                 height, width = pixels.shape[1:3]
                 raise ValueError(
-                    f"Expected {name} to have {width} x {height} pixels as the first image, got "
-                    f"{image.shape[1]} x {image.shape[0]}. Give `image_size` to scale all images."
+                    f"Expected {encoded(position)[1]} to have {width} x {height} pixels as the "
+                    f"first image, got {image.shape[1]} x {image.shape[0]}. Give `image_size` to "
+                    "scale all images."
                 )
             pixels[index] = image
             bar.update(index + 1)
@@ -90,27 +169,26 @@ def decode_all(
     return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
 
 
-class _LateBar:
-    """A bar that shows once the work has taken a while; none in worker processes and logs."""
+def _check_fits(count: int, image: NDArray[np.uint8]) -> None:
+    height, width = image.shape[:2]
+    check_memory(
+        count * image.size * _BYTES_A_VALUE,
+        f"{count:,} images of {width} x {height} pixels",
+        "Give a smaller `image_size` or a `train_size`.",
+    )
 
-    def __init__(self, title: str, total: int) -> None:
-        console = Console(stderr=True)
-        columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn())
-        self._bar = Progress(TextColumn(title), *columns, console=console, transient=True)
-        self._task = self._bar.add_task(title, total=total)
-        seen = console.is_terminal or console.is_jupyter
-        wanted = seen and multiprocessing.parent_process() is None
-        self._due = time.perf_counter() + (PROGRESS_SECONDS if wanted else math.inf)
 
-    def __enter__(self) -> _LateBar:
-        return self
+def warn_user(text: str) -> None:
+    """Warn, but not once more from every worker process that reads the same files."""
+    if multiprocessing.parent_process() is None:
+        warnings.warn(text, stacklevel=2)
 
-    def update(self, done: int) -> None:
-        """So many images are done."""
-        if time.perf_counter() > self._due:
-            self._bar.start()
-            self._bar.update(self._task, completed=done)
 
-    def __exit__(self, *args: object) -> None:
-        if self._bar.live.is_started:
-            self._bar.stop()
+def counted(names: list[str], most: int = 3) -> str:
+    """The first few of a list of names, and how many there are.
+
+    >>> counted(["a", "b", "c", "d"])
+    '4 (a, b, c, ...)'
+    """
+    shown = [*names[:most], *(["..."] if len(names) > most else [])]
+    return f"{len(names)} ({', '.join(shown)})"

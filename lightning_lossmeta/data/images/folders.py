@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
 
 from lightning_lossmeta.data.images.decoded import DecodedImageDataModule, EncodedImages
-from lightning_lossmeta.data.images.decoding import Encoded
-
-_PARTS = ("train", "val", "test")
+from lightning_lossmeta.data.images.decoding import Encoded, warn_user
+from lightning_lossmeta.data.images.listing import Listing, visible_folders
+from lightning_lossmeta.data.images.part_folders import part_folders
 
 
 class ImageFolderDataModule(DecodedImageDataModule):
     """A folder for each class, its images anywhere below: ``root/cat/1.jpg``, ``root/dog/a/2.png``.
 
-    If all folders in ``root`` are among ``train``, ``val`` and ``test``, the folders of the classes
-    are looked for in each of these; where ``val`` or ``test`` is not there, a fraction of the
-    training images of each class takes its place. Names that begin with a dot are passed over.
+    If the folders in ``root`` are parts of a data set (``train``, ``val``, ``test``; also
+    ``Training``, ``valid``, ``dev``, ``test_set`` and the like), the folders of the classes are
+    looked for in each of these; where validation or test is not there, a fraction of the training
+    images of each class takes its place.
+
+    A file is an image if its suffix or its content says so; one that then can't be decoded is an
+    error. Hidden files and folders (``.ipynb_checkpoints``, ``@eaDir``, ``__MACOSX``) and files
+    that are no images are passed over, with one line that counts them.
 
     Inputs are (B, 3, S, S).
 
     Args:
-        root: The folder.
-        image_size: S: images are cut to a centred square and scaled to it.
+        root: The folder that holds those of the classes, or of the parts.
+        image_size: S, the pixels a side of a centred square that images are cut and scaled to;
+            ``None`` leaves them, and they must have one size.
         **kwargs: Those of :class:`~lightning_lossmeta.data.images.decoded.DecodedImageDataModule`.
 
     Raises:
         FileNotFoundError: When reading, if there is no such folder.
-        ValueError: When reading, if there are no two classes, a class has too few images, or a file
-            is no image; names it.
+        ValueError: When reading, if there are no two classes, a class has too few images, folders
+            are neither parts nor classes, or an image can't be decoded; names it.
     """
 
     def __init__(self, root: str, image_size: int | None = 32, **kwargs: Any) -> None:
@@ -42,21 +48,25 @@ class ImageFolderDataModule(DecodedImageDataModule):
     @cached_property
     def classes(self) -> list[str]:
         """The names of the folders, sorted."""
-        names = _folders(self._part_folders()["train"])
+        folder = self._part_folders()["train"]
+        names = visible_folders(folder)
         if len(names) < 2:
             raise ValueError(
-                f"Expected '{self._part_folders()['train']}' to hold a folder of images for each "
-                f"of at least 2 classes, got {names or 'no folder'}."
+                f"Expected '{folder}' to hold a folder of images for each of at least 2 classes, "
+                f"got {names or 'no folder'}."
             )
         return names
 
     def parts(self) -> tuple[EncodedImages, EncodedImages | None, EncodedImages | None]:
         """List the files."""
-        folders = self._part_folders()
-        val, test = (
-            self._listed(folders[part]) if part in folders else None for part in ("val", "test")
-        )
-        return self._listed(folders["train"]), val, test
+        root, folders = Path(self.root), self._part_folders()
+        listing = Listing(root)
+        for folder in dict.fromkeys((root, *folders.values())):
+            listing.pass_over_beside_classes(folder)
+        listed = {part: self._listed(folder, listing) for part, folder in folders.items()}
+        if listing.passed_over:
+            warn_user(listing.note())
+        return listed["train"], listed.get("val"), listed.get("test")
 
     def _part_folders(self) -> dict[str, Path]:
         """The folders that hold those of the classes."""
@@ -66,43 +76,33 @@ class ImageFolderDataModule(DecodedImageDataModule):
                 f"Expected argument `root` to be a folder with a folder of images for each class, "
                 f"got '{self.root}', which is none."
             )
-        names = _folders(root)
-        if "train" in names and set(names) <= set(_PARTS):
-            return {name: root / name for name in names}
-        return {"train": root}
+        return part_folders(root)
 
-    def _listed(self, folder: Path) -> EncodedImages:
+    def _listed(self, folder: Path, listing: Listing) -> EncodedImages:
         """All images below the folders of the classes."""
-        unknown = sorted(set(_folders(folder)) - set(self.classes))
+        names = visible_folders(folder)
+        unknown = sorted(set(names) - set(self.classes))
         if unknown:
             raise ValueError(
                 f"Expected '{folder}' to hold the same classes as the training images, got "
                 f"{', '.join(unknown)} besides."
             )
-        numbers = {name: number for number, name in enumerate(self.classes)}
-        present = {name: numbers[name] for name in _folders(folder)}
-        samples = make_dataset(folder, present, extensions=IMG_EXTENSIONS, allow_empty=True)
-        samples = [pair for pair in samples if not Path(pair[0]).name.startswith(".")]
-        found = {label for _, label in samples}
-        empty = [name for name, number in numbers.items() if number not in found]
+        above = (folder, *folder.resolve().parents)
+        elsewhere = {os.path.realpath(path) for path in (*above, *map(folder.joinpath, names))}
+        images = {
+            name: listing.images(folder / name, elsewhere) if name in names else []
+            for name in self.classes
+        }
+        empty = [name for name, paths in images.items() if not paths]
         if empty:
             raise ValueError(
                 f"Expected '{folder}' to hold images of every class, got none of "
-                f"{', '.join(empty)}. Files in {', '.join(IMG_EXTENSIONS)} count as images."
+                f"{', '.join(empty)}. {listing.note()}".rstrip()
             )
-        paths = [Path(path) for path, _ in samples]
+        paths = [path for part in images.values() for path in part]
+        labels = [label for label, part in enumerate(images.values()) for _ in part]
 
         def encoded(position: int) -> Encoded:
             return paths[position], f"'{paths[position]}'"
 
-        labels = torch.tensor([label for _, label in samples])
-        return EncodedImages(labels, encoded, torch.arange(len(paths)))
-
-
-def _folders(folder: Path) -> list[str]:
-    """The names of the folders in a folder, sorted."""
-    return sorted(
-        entry.name
-        for entry in folder.iterdir()
-        if entry.is_dir() and not entry.name.startswith(".")
-    )
+        return EncodedImages(torch.tensor(labels), encoded, torch.arange(len(paths)))

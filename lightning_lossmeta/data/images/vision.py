@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torchvision.datasets import CIFAR10, CIFAR100, KMNIST, SVHN, FashionMNIST
+from torchvision.datasets import CIFAR10, CIFAR100, KMNIST, MNIST, SVHN, FashionMNIST
 
 from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.data.base import Split, Splits
@@ -139,6 +139,20 @@ class IDXDataModule(TorchvisionDataModule):
         """Read two of them."""
         images = self.dataset(self.root, train=train)
         return images.data.unsqueeze(1), images.targets
+
+
+class MNISTDataModule(IDXDataModule):
+    """MNIST (LeCun & Cortes 1998): 60,000 handwritten digits for training, 10,000 for test.
+
+    Inputs are (B, 1, 28, 28), 10 classes; mean and standard deviation are those of the training
+    pixels.
+    """
+
+    dataset = MNIST
+    source = "http://yann.lecun.com/exdb/mnist or a mirror of it"
+    num_classes = 10
+    mean = (0.1307,)
+    std = (0.3081,)
 
 
 class FashionMNISTDataModule(IDXDataModule):

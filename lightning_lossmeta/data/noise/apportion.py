@@ -13,8 +13,9 @@ def apportion(quotas: Tensor, total: int, generator: torch.Generator) -> Tensor:
     remainders get one more; the generator breaks ties.
 
     Args:
-        quotas: (n,), float64, not negative; their sum is less than one from ``total``.
-        total: What to share out.
+        quotas: What each would get, (n,), float64, not negative; their sum is less than one from
+            ``total``.
+        total: How many there are to share out.
         generator: Breaks ties.
 
     Returns:
@@ -36,7 +37,7 @@ def shuffled_by_class(
     """For each class the positions of its samples, in an order that the generator draws.
 
     Args:
-        targets: (N,), class indices on the CPU.
+        targets: The class index of each sample, (N,), on the CPU.
         num_classes: How many classes there are.
         generator: Draws the order.
     """
@@ -52,10 +53,10 @@ def stratified(
     """Positions of exactly ``round(rate * N)`` samples, of each class as many as its share.
 
     Args:
-        targets: (N,), class indices on the CPU.
-        rate: In [0, 1).
+        targets: The class index of each sample, (N,), on the CPU.
+        rate: The share of all samples, in [0, 1).
         num_classes: How many classes there are.
-        generator: Draws them.
+        generator: Draws the samples.
 
     Returns:
         Positions, of each class within one sample of ``rate`` times its size.

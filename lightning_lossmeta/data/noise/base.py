@@ -22,9 +22,9 @@ class LabelNoise(ABC):
         """The new labels.
 
         Args:
-            split: Its labels are class indices; not to be changed.
+            split: The samples, whose labels are class indices; it must not be changed.
             num_classes: How many classes there are, at least 2.
-            seed: Of all that is drawn.
+            seed: The seed of all that is drawn.
 
         Returns:
             (N,), int64, on any device.
@@ -34,7 +34,7 @@ class LabelNoise(ABC):
         """Refuse data that this noise is not for, before samples are left out.
 
         Args:
-            splits: All that was read.
+            splits: All samples that were read.
             num_classes: How many classes there are.
 
         Raises:
@@ -49,7 +49,7 @@ class LabelNoise(ABC):
         Labels that are noisy already get further noise, and ``clean`` stays what it was.
 
         Args:
-            split: What to corrupt; it stays as it is.
+            split: The samples whose labels are corrupted; it stays as it is.
             num_classes: How many classes there are.
             seed: Equal seeds give equal labels.
 

@@ -26,7 +26,8 @@ class SymmetricNoise(LabelNoise):
         T[i, i] = 1 - rate,   T[i, j] = rate / (n - 1)
 
     Args:
-        rate: In [0, 1). Labels carry no information at (n - 1) / n.
+        rate: The share of labels that change, in [0, 1). At (n - 1) / n labels carry no
+            information.
 
     Raises:
         ValueError: If ``rate`` is out of range.
@@ -61,9 +62,10 @@ class PairFlipNoise(LabelNoise):
         T[i, i] = 1 - rate,   T[i, pairs[i]] = rate
 
     Args:
-        rate: In [0, 1). From 0.5 on the wrong label is as frequent as the right one.
-        pairs: From class to class; the others keep their labels, and do not count for ``rate``.
-            ``None`` takes each class k to k + 1, and the last to 0.
+        rate: The share of labels that change, in [0, 1). From 0.5 on the wrong label is as frequent
+            as the right one.
+        pairs: Which class becomes which; the others keep their labels, and do not count for
+            ``rate``. ``None`` takes each class k to k + 1, and the last to 0.
 
     Raises:
         ValueError: If ``rate`` is out of range, or ``pairs`` are no pairs of different classes.
@@ -112,8 +114,8 @@ class TransitionNoise(LabelNoise):
     method; which ones is drawn.
 
     Args:
-        matrix: T, n by n, T[i, j] = P(new label j given label i), rows summing to 1; the diagonal
-            is what is kept.
+        matrix: T, n by n, with T[i, j] = P(new label j given label i) and rows that sum to 1; the
+            diagonal is what is kept.
 
     Raises:
         ValueError: If ``matrix`` is no such matrix.

@@ -29,8 +29,8 @@ class InstanceNoise(LabelNoise):
     Rosen 1997): the larger q_i, the likelier a flip.
 
     Args:
-        rate: In [0, 1).
-        std: Of the samples' own rates; above 0.
+        rate: The share of labels that change, in [0, 1).
+        std: The standard deviation of the samples' own rates, above 0.
 
     Raises:
         ValueError: If an argument is out of range.

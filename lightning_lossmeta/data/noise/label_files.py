@@ -18,15 +18,15 @@ class LabelFileNoise(LabelNoise):
     """Labels out of a file that is in the order of the original training file.
 
     Reads the files of CIFAR-10N and CIFAR-100N as they were published, and those that
-    :func:`~lightning_lossmeta.data.noise.label_readers.read_labels` tells of. Each sample is found
-    by its position in the training file, so that the split and ``train_size`` can be any. Where the
-    file also holds the labels before noise (``clean_label``), they have to be those of the data:
-    another order is found out. Nothing is drawn.
+    :func:`~lightning_lossmeta.data.noise.label_readers.read_labels` describes. Each sample gets the
+    label at its position in the training file, so that the split and ``train_size`` can be any.
+    Where the file also holds the labels before noise (``clean_label``), they have to be those of
+    the data, so that another order is noticed. Nothing is drawn.
 
     Args:
-        path: The file.
-        key: Which labels: of CIFAR-10N ``aggre_label``, ``worse_label``, ``random_label1`` to
-            ``random_label3``; of CIFAR-100N ``noisy_label``. Not needed where there is but one.
+        path: The file of labels.
+        key: Which labels to take: of CIFAR-10N ``aggre_label``, ``worse_label``, ``random_label1``
+            to ``random_label3``; of CIFAR-100N ``noisy_label``. Not needed where there is but one.
 
     Raises:
         ValueError: If the form of the file is unknown.
@@ -43,7 +43,7 @@ class LabelFileNoise(LabelNoise):
         """Refuse a file that is longer than the data, if all of them are in the splits.
 
         Args:
-            splits: All that was read.
+            splits: All samples that were read.
             num_classes: How many classes there are.
 
         Raises:

@@ -18,8 +18,8 @@ def empirical_transition(split: Split, num_classes: int) -> Tensor:
         T[i, j] = (samples of class i labelled j) / (samples of class i)
 
     Args:
-        split: With the labels before noise; without them the identity comes out.
-        num_classes: n.
+        split: The samples with their labels before noise; without those the identity comes out.
+        num_classes: How many classes there are, n.
 
     Returns:
         (n, n), float64, rows summing to 1; a class without samples keeps its label.
@@ -51,9 +51,10 @@ def estimate_transition(probabilities: Tensor, quantile: float = 1.0) -> Tensor:
         a_i = argmax_x p(i | x),   T[i, j] = p(j | a_i)
 
     Args:
-        probabilities: (N, n), p(j | x) of the network, rows summing to 1; labels aren't needed.
-        quantile: Of p(i | x) over the samples, at which the anchor is taken: 1 is the largest.
-            Lower ones pass over outliers: the authors take 0.97 for CIFAR-10.
+        probabilities: What the network says, p(j | x), (N, n), with rows that sum to 1; labels
+            aren't needed.
+        quantile: The quantile of p(i | x) over the samples at which the anchor is taken: 1 takes
+            the largest. Lower ones pass over outliers: the authors take 0.97 for CIFAR-10.
 
     Returns:
         (n, n), float64, rows summing to 1.

@@ -8,7 +8,8 @@ import torch
 from jsonargparse import ArgumentParser
 from PIL import Image, ImageOps
 
-from lightning_lossmeta.data.images import decoding
+from lightning_lossmeta.data.images import late_bar
+from lightning_lossmeta.data.images.decoding import ImageDecoder
 from lightning_lossmeta.data.images.folders import ImageFolderDataModule
 
 
@@ -102,13 +103,13 @@ def test_the_seed_decides_the_split(pets):
 def test_train_size_keeps_a_balanced_part_and_decodes_no_others(pets, monkeypatch):
     full = ImageFolderDataModule(str(pets)).splits
     opened = []
-    real = decoding.open_rgb
+    real = ImageDecoder.__call__
 
-    def counting(source, name, size=None):
+    def counting(self, source, name):
         opened.append(source)
-        return real(source, name, size)
+        return real(self, source, name)
 
-    monkeypatch.setattr(decoding, "open_rgb", counting)
+    monkeypatch.setattr(ImageDecoder, "__call__", counting)
     part = ImageFolderDataModule(str(pets), train_size=9).splits
     assert part.train.targets.bincount().tolist() == [3, 3, 3]
     assert set(part.train.indices.tolist()) < set(full.train.indices.tolist())
@@ -163,7 +164,7 @@ def test_many_formats_modes_and_orientations_are_read(tmp_path):
     picture.save(tmp_path / "a" / "5.jpg", exif=turned, quality=95)
     data = ImageFolderDataModule(str(tmp_path), image_size=8)
     assert sum(len(split.targets) for _, split in data.splits.named()) == 9
-    upright = np.asarray(decoding.open_rgb(tmp_path / "a" / "5.jpg", "it"))
+    upright = np.asarray(ImageDecoder()(tmp_path / "a" / "5.jpg", "it"))
     expected = np.asarray(picture.rotate(-90, expand=True))
     assert upright.shape == (64, 32, 3)
     assert np.abs(upright.astype(int) - expected.astype(int)).max() < 30
@@ -174,10 +175,10 @@ def test_a_large_jpeg_is_scaled_as_if_it_were_decoded_in_full(tmp_path, width):
     detailed = np.random.default_rng(0).integers(0, 256, (24, 24, 3), np.uint8)
     picture = Image.fromarray(detailed).resize((width, width * 3 // 4), Image.Resampling.BICUBIC)
     picture.save(tmp_path / "large.jpg", quality=95)
-    found = np.asarray(decoding.open_rgb(tmp_path / "large.jpg", "it", 32), int)
+    scaled = np.asarray(ImageDecoder(32)(tmp_path / "large.jpg", "it"), int)
     full = Image.open(tmp_path / "large.jpg")
     expected = ImageOps.fit(full, (32, 32), method=Image.Resampling.BILINEAR)
-    assert np.abs(found - np.asarray(expected, int)).max() <= 10
+    assert np.abs(scaled - np.asarray(expected, int)).max() <= 10
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"text"])
@@ -266,7 +267,7 @@ def test_bad_arguments_are_named(arguments, message):
 def test_a_bar_shows_only_where_it_takes_long_and_is_seen(pets, monkeypatch, capsys):
     ImageFolderDataModule(str(pets)).setup()
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr(decoding, "PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr(late_bar, "PROGRESS_SECONDS", 0.0)
     ImageFolderDataModule(str(pets)).setup()
     assert capsys.readouterr().err == ""  # no terminal
     monkeypatch.setenv("FORCE_COLOR", "1")

@@ -13,13 +13,14 @@ import pytorch_lightning as pl
 import torch
 from jsonargparse import ArgumentParser
 from scipy.io import savemat
-from torchvision.datasets import CIFAR10, CIFAR100, KMNIST, SVHN, FashionMNIST
+from torchvision.datasets import CIFAR10, CIFAR100, KMNIST, MNIST, SVHN, FashionMNIST
 
 from lightning_lossmeta.data.images.vision import (
     CIFAR10DataModule,
     CIFAR100DataModule,
     FashionMNISTDataModule,
     KMNISTDataModule,
+    MNISTDataModule,
     SVHNDataModule,
 )
 
@@ -92,6 +93,7 @@ def write_svhn(root, monkeypatch, dataset):
 
 
 SETS = [
+    pytest.param(MNISTDataModule, MNIST, write_idx, id="MNIST"),
     pytest.param(FashionMNISTDataModule, FashionMNIST, write_idx, id="FashionMNIST"),
     pytest.param(KMNISTDataModule, KMNIST, write_idx, id="KMNIST"),
     pytest.param(CIFAR10DataModule, CIFAR10, write_cifar, id="CIFAR10"),
@@ -166,7 +168,7 @@ def test_damaged_files_are_refused(tmp_path, monkeypatch, module, dataset, write
 
 @pytest.mark.parametrize(
     ("module", "dataset", "write"),
-    [case for case in SETS if case.id in ("KMNIST", "CIFAR10", "SVHN")],
+    [case for case in SETS if case.id in ("MNIST", "KMNIST", "CIFAR10", "SVHN")],
 )
 def test_download_unpacks_what_the_mirror_gives(tmp_path, monkeypatch, module, dataset, write):
     """torchvision's real download code, with a mirror on this machine."""

@@ -224,6 +224,29 @@ def test_damaged_files_are_named(tmp_path, name, content):
         read_labels(path)
 
 
+def _outcome(path):
+    """The refusal, or the labels."""
+    try:
+        return "", read_labels(path, "worse_label").tolist()
+    except ValueError as error:
+        return str(error), []
+
+
+@pytest.mark.parametrize("form", [".pt", ".npz"])
+def test_every_gap_in_a_zipped_file_is_refused_alike(tmp_path, form):
+    """Places in it are then wrong, some of them before its start."""
+    path = tmp_path / f"whole{form}"
+    if form == ".pt":
+        torch.save({"worse_label": WORSE}, path)
+    else:
+        np.savez(path, worse_label=WORSE)
+    whole = path.read_bytes()
+    for start in range(0, len(whole), 41):
+        path.write_bytes(whole[:start] + whole[start + 23 :])
+        refusal, labels = _outcome(path)
+        assert str(path) in refusal if refusal else labels == WORSE.tolist()
+
+
 def test_every_cut_of_a_torch_file_is_refused_alike(tmp_path, human):
     whole, path = human.read_bytes(), tmp_path / "cut.pt"
     for cut in range(0, len(whole), 97):
