@@ -52,6 +52,7 @@ _HOMES = {
         "PairFlipNoise",
         "SVHNDataModule",
         "SymmetricNoise",
+        "TableClassificationDataModule",
         "TableDataModule",
         "TensorDataModule",
         "TransitionNoise",

@@ -1,0 +1,163 @@
+"""A user's own table with a class to predict."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from lightning_lossmeta.data.base import Split, Splits, TensorDataModule
+from lightning_lossmeta.data.tables.cells import parse_numbers
+from lightning_lossmeta.data.tables.features import FeatureTable, encode
+from lightning_lossmeta.data.tables.rows import Rows, check_fractions, stratified_rows
+from lightning_lossmeta.data.tables.table_file import TableFile
+from lightning_lossmeta.data.tables.text_table import TextTable
+
+_SHOWN = 12
+
+
+class TableClassificationDataModule(TensorDataModule):
+    """A CSV file whose first line names the columns, one of which is a class to be predicted.
+
+    Inputs are (B, d), float32, made of the other columns as
+    :class:`~lightning_lossmeta.data.tables.csv_regression.TableDataModule` makes them; targets are
+    (B,), class indices. The classes are the different texts in the target column in alphabetical
+    order, or whole numbers in their order. Each split has its share of every class.
+
+    Args:
+        path: The file, in UTF-8.
+        target: The column to predict: texts or whole numbers.
+        ignore: Columns to leave out, e.g. row numbers and names.
+        delimiter: The character between two cells.
+        max_categories: How many different texts a feature may hold.
+        categories: Columns whose cells are names of kinds, though some or all look like numbers.
+        val_fraction: Of the rows of each class, for validation; at least one.
+        test_fraction: Of the rows of each class, for test; at least one.
+        **kwargs: Those of :class:`~lightning_lossmeta.data.base.TensorDataModule`, ``noise`` among
+            them.
+
+    Raises:
+        FileNotFoundError: When reading, if there is no such file.
+        ValueError: If an argument is out of its range; when reading, if the file is no table with
+            these columns, a class is missing or has too few rows for three splits, or a column has
+            too many texts or holds numbers and texts; names line, column and cell.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        target: str,
+        ignore: list[str] | None = None,
+        delimiter: str = ",",
+        max_categories: int = 32,
+        categories: list[str] | None = None,
+        val_fraction: float = 0.2,
+        test_fraction: float = 0.2,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_fractions(val_fraction, test_fraction)
+        self.file = TableFile(
+            path, target, ignore or [], categories or [], delimiter, max_categories
+        )
+        self.val_fraction = val_fraction
+        self.test_fraction = test_fraction
+        self._classes: tuple[str, ...] = ()
+        self._names: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes by index, for which the data are read."""
+        if not self._classes:
+            _ = self.splits
+        return self._classes
+
+    # Known once the data are read, where other data modules have constants.
+    @property
+    def num_classes(self) -> int:  # type: ignore[override]
+        """How many classes there are."""
+        return len(self.classes)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The names of the inputs, in order; the data are read to know them."""
+        _ = self.splits
+        return self._names
+
+    @property
+    def class_weights(self) -> Tensor:
+        """A weight for each class, the greater the rarer, as ``torch.nn.CrossEntropyLoss`` takes.
+
+        ::
+
+            w_c = N / (C n_c),   n_c of the N training labels, as they are trained on, being c
+
+        Returns:
+            (C,), float32.
+        """
+        targets = self.splits.train.targets
+        counts = targets.bincount(minlength=self.num_classes)
+        # Label noise may leave a class without a label: its weight multiplies nothing.
+        return len(targets) / (self.num_classes * counts.clamp(min=1).float())
+
+    def load(self) -> Splits:
+        """Read, split by class, impute and standardise.
+
+        Raises:
+            FileNotFoundError: If there is nothing to read.
+            ValueError: If the file is no table of classes.
+        """
+        table = self.file.read()
+        cells = table.complete(self.file.target, "target")
+        self._classes = self._distinct(table)
+        labels = pd.Categorical(cells, self._classes).codes.astype(np.int64)
+        rows = self._rows(labels)
+        features = FeatureTable(f"'{self.file.path}'", self.file.features(table), labels)
+        inputs, self._names = encode(features, rows[0])
+        whole = Split(inputs, torch.from_numpy(labels), indices=torch.arange(len(labels)))
+        return Splits(*(whole.take(torch.from_numpy(part)) for part in rows))
+
+    def _distinct(self, table: TextTable) -> tuple[str, ...]:
+        """The names of the classes in order."""
+        target, path = self.file.target, self.file.path
+        cells = self.file.typed(table, target)
+        names = table.column(target).unique()
+        if pd.api.types.is_numeric_dtype(cells):
+            broken = cells != cells.round()
+            if broken.any():
+                raise ValueError(
+                    f"Expected the target '{target}' of '{path}' to hold texts or whole numbers, "
+                    f"got {cells[broken.idxmax()]:g} in line {broken.idxmax()}. To predict a "
+                    "number, take TableDataModule."
+                )
+            values = parse_numbers(pd.Series(names, dtype=object))
+            if values.duplicated().any():
+                again = values.duplicated(keep=False)
+                raise ValueError(
+                    f"Expected each class of '{path}' to be written in one way, got "
+                    f"{', '.join(map(repr, names[again][:_SHOWN]))} in column '{target}'."
+                )
+            names = names[values.argsort()]
+        else:
+            names = np.sort(names)
+        return tuple(names)
+
+    def _rows(self, labels: Rows) -> tuple[Rows, Rows, Rows]:
+        rows = stratified_rows(labels, self.val_fraction, self.test_fraction, self.split_seed)
+        counts = np.bincount(labels)
+        trained = np.bincount(labels[rows[0]], minlength=len(counts))
+        small = np.flatnonzero((counts < 3) | (trained < 1))
+        if len(counts) < 2 or len(small):
+            shown = small if len(small) else np.arange(len(counts))
+            listed = ", ".join(f"{self._classes[k]!r} {counts[k]}" for k in shown[:_SHOWN])
+            more = ", ..." if len(shown) > _SHOWN else ""
+            raise ValueError(
+                f"Expected column '{self.file.target}' of '{self.file.path}' to hold at least 2 "
+                "classes, each with enough rows for training, validation and test (3 or more), got "
+                f"{listed}{more} of {len(labels)} rows. Add rows of these classes, leave them out, "
+                "or give smaller fractions."
+            )
+        return rows
