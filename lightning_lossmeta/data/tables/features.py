@@ -96,7 +96,7 @@ def encode(table: FeatureTable, train: Rows) -> tuple[Tensor, tuple[str, ...]]:
     wide = pd.get_dummies(features, columns=list(texts), prefix_sep="=", dtype=np.float64)
     # By place, as names may be the same: a column "a=b", and the text "b" in a column "a". Row by
     # row in memory: the order of the sums decides the last bit of the statistics.
-    values = np.ascontiguousarray(wide.to_numpy(np.float64))
+    values = np.array(wide, dtype=np.float64, order="C")
     numbers = values[:, : len(numeric)]
     if len(numeric):
         standardise = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
