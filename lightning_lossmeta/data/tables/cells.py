@@ -12,7 +12,7 @@ MISSING = frozenset(
 _DIGITS = r"[0-9]+\.?[0-9]*|\.[0-9]+"
 _NUMBER = rf"[+-]?(?:{_DIGITS})(?:[eE][+-]?[0-9]+)?"
 # Digits of any script between a currency, separators of thousands and a percent sign.
-_LOOKS_LIKE_A_NUMBER = r"[+-]?\s*[$€£¥]?\s*[.,]?\d[\d.,_'\s]*(?:[eE][+-]?\d+)?\s*[%$€£¥]?"
+_LOOKS_LIKE_A_NUMBER = r"[+\-\u2212]?\s*[$€£¥]?\s*[.,]?\d[\d.,_'\s]*(?:[eE][+-]?\d+)?\s*[%$€£¥]?"
 _INFINITE = r"[+-]?inf(?:inity)?"
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from lightning_lossmeta.data.base import Split, Splits, TensorDataModule
 from lightning_lossmeta.data.tables.cells import parse_numbers
 from lightning_lossmeta.data.tables.features import FeatureTable, encode
+from lightning_lossmeta.data.tables.logs import log_once
 from lightning_lossmeta.data.tables.rows import Rows, check_fractions, stratified_rows
 from lightning_lossmeta.data.tables.table_file import TableFile
 from lightning_lossmeta.data.tables.text_table import TextTable
@@ -115,6 +116,10 @@ class TableClassificationDataModule(TensorDataModule):
         self._classes = self._distinct(table)
         labels = pd.Categorical(cells, self._classes).codes.astype(np.int64)
         rows = self._rows(labels)
+        log_once(
+            f"'{self.file.path}': {len(self._classes)} classes ({self._counted(labels)}), for as "
+            "many outputs of a network."
+        )
         features = FeatureTable(f"'{self.file.path}'", self.file.features(table), labels)
         inputs, self._names = encode(features, rows[0])
         whole = Split(inputs, torch.from_numpy(labels), indices=torch.arange(len(labels)))
@@ -151,13 +156,16 @@ class TableClassificationDataModule(TensorDataModule):
         trained = np.bincount(labels[rows[0]], minlength=len(counts))
         small = np.flatnonzero((counts < 3) | (trained < 1))
         if len(counts) < 2 or len(small):
-            shown = small if len(small) else np.arange(len(counts))
-            listed = ", ".join(f"{self._classes[k]!r} {counts[k]}" for k in shown[:_SHOWN])
-            more = ", ..." if len(shown) > _SHOWN else ""
+            few = labels[np.isin(labels, small)] if len(small) else labels
             raise ValueError(
                 f"Expected column '{self.file.target}' of '{self.file.path}' to hold at least 2 "
                 "classes, each with enough rows for training, validation and test (3 or more), got "
-                f"{listed}{more} of {len(labels)} rows. Add rows of these classes, leave them out, "
-                "or give smaller fractions."
+                f"{self._counted(few)} of {len(labels)} rows. Add rows of these classes, leave "
+                "them out, or give smaller fractions."
             )
         return rows
+
+    def _counted(self, labels: Rows) -> str:
+        """The classes that occur, with how many rows they have."""
+        counts = [f"{self._classes[k]!r} {n}" for k, n in enumerate(np.bincount(labels)) if n]
+        return ", ".join(counts[:_SHOWN]) + (", ..." if len(counts) > _SHOWN else "")
