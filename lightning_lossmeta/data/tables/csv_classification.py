@@ -10,12 +10,11 @@ import torch
 from torch import Tensor
 
 from lightning_lossmeta.data.base import Split, Splits, TensorDataModule
-from lightning_lossmeta.data.tables.cells import parse_numbers
+from lightning_lossmeta.data.tables.class_names import class_names
 from lightning_lossmeta.data.tables.features import FeatureTable, encode
 from lightning_lossmeta.data.tables.logs import log_once
 from lightning_lossmeta.data.tables.rows import Rows, check_fractions, stratified_rows
 from lightning_lossmeta.data.tables.table_file import TableFile
-from lightning_lossmeta.data.tables.text_table import TextTable
 
 _SHOWN = 12
 
@@ -61,9 +60,14 @@ class TableClassificationDataModule(TensorDataModule):
     ) -> None:
         super().__init__(**kwargs)
         check_fractions(val_fraction, test_fraction)
-        self.file = TableFile(
-            path, target, ignore or [], categories or [], delimiter, max_categories
-        )
+        # Under their own names too: by these a comparison tells one table from another.
+        self.path = path
+        self.target = target
+        self.ignore = ignore or []
+        self.delimiter = delimiter
+        self.max_categories = max_categories
+        self.categories = categories or []
+        self.file = TableFile(path, target, self.ignore, self.categories, delimiter, max_categories)
         self.val_fraction = val_fraction
         self.test_fraction = test_fraction
         self._classes: tuple[str, ...] = ()
@@ -112,9 +116,9 @@ class TableClassificationDataModule(TensorDataModule):
             ValueError: If the file is no table of classes.
         """
         table = self.file.read()
-        cells = table.complete(self.file.target, "target")
-        self._classes = self._distinct(table)
-        labels = pd.Categorical(cells, self._classes).codes.astype(np.int64)
+        self._classes = class_names(self.file, table)
+        names = table.column(self.file.target)
+        labels = pd.Categorical(names, self._classes).codes.astype(np.int64)
         rows = self._rows(labels)
         log_once(
             f"'{self.file.path}': {len(self._classes)} classes ({self._counted(labels)}), for as "
@@ -124,31 +128,6 @@ class TableClassificationDataModule(TensorDataModule):
         inputs, self._names = encode(features, rows[0])
         whole = Split(inputs, torch.from_numpy(labels), indices=torch.arange(len(labels)))
         return Splits(*(whole.take(torch.from_numpy(part)) for part in rows))
-
-    def _distinct(self, table: TextTable) -> tuple[str, ...]:
-        """The names of the classes in order."""
-        target, path = self.file.target, self.file.path
-        cells = self.file.typed(table, target)
-        names = table.column(target).unique()
-        if pd.api.types.is_numeric_dtype(cells):
-            broken = cells != cells.round()
-            if broken.any():
-                raise ValueError(
-                    f"Expected the target '{target}' of '{path}' to hold texts or whole numbers, "
-                    f"got {cells[broken.idxmax()]:g} in line {broken.idxmax()}. To predict a "
-                    "number, take TableDataModule."
-                )
-            values = parse_numbers(pd.Series(names, dtype=object))
-            if values.duplicated().any():
-                again = values.duplicated(keep=False)
-                raise ValueError(
-                    f"Expected each class of '{path}' to be written in one way, got "
-                    f"{', '.join(map(repr, names[again][:_SHOWN]))} in column '{target}'."
-                )
-            names = names[values.argsort()]
-        else:
-            names = np.sort(names)
-        return tuple(names)
 
     def _rows(self, labels: Rows) -> tuple[Rows, Rows, Rows]:
         rows = stratified_rows(labels, self.val_fraction, self.test_fraction, self.split_seed)

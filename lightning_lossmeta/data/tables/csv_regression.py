@@ -50,9 +50,14 @@ class TableDataModule(RegressionDataModule):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.file = TableFile(
-            path, target, ignore or [], categories or [], delimiter, max_categories
-        )
+        # Under their own names too: by these a comparison tells one table from another.
+        self.path = path
+        self.target = target
+        self.ignore = ignore or []
+        self.delimiter = delimiter
+        self.max_categories = max_categories
+        self.categories = categories or []
+        self.file = TableFile(path, target, self.ignore, self.categories, delimiter, max_categories)
 
     def table(self) -> FeatureTable:
         """Read the file and tell numbers from texts."""

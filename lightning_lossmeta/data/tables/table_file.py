@@ -127,8 +127,8 @@ class TableFile:
         if not others.any():
             return numbers
         if numbers.notna().any():
-            rest, odd = sorted((others, numbers.notna()), key=sum, reverse=True)
-            self._refuse(table, name, odd, f"among {rest.sum()} other cells")
+            odd = others if others.sum() <= numbers.count() else numbers.notna()
+            self._refuse(table, name, odd, f"among {(given & ~odd).sum()} other cells")
         elif (odd := given & looks_like_a_number(cells)).any():
             self._refuse(table, name, odd, "which is no number as it is written")
         return texts

@@ -20,6 +20,7 @@ from lightning_lossmeta import (
     TransitionNoise,
 )
 from lightning_lossmeta.__main__ import main
+from lightning_lossmeta._fingerprint import arguments
 from lightning_lossmeta.data.tables import logs
 
 FRUIT = str(Path(__file__).parent / "fruit.csv")
@@ -69,9 +70,9 @@ def test_inputs_are_those_of_the_regression_table(tmp_path):
     assert other.feature_names == data.feature_names[1:]
 
 
-@pytest.mark.parametrize("arguments", [{}, {"train_size": 60}, {"noise": SymmetricNoise(0.4)}])
-def test_class_weights_are_those_of_the_labels_that_are_trained_on(arguments):
-    data = _fruit(**arguments)
+@pytest.mark.parametrize("kept", [{}, {"train_size": 60}, {"noise": SymmetricNoise(0.4)}])
+def test_class_weights_are_those_of_the_labels_that_are_trained_on(kept):
+    data = _fruit(**kept)
     labels = data.splits.train.targets.numpy()
     expected = compute_class_weight("balanced", classes=np.arange(3), y=labels)
     assert data.class_weights.numpy() == pytest.approx(expected)
@@ -126,8 +127,8 @@ def test_classes_stand_in_their_order_by_their_names(tmp_path, labels, classes):
         (list(range(50)), r"got '0' 1, '1' 1, .*, \.\.\. of 50 rows"),
         (["a", "b", ""] * 5, "target 'kind' .* a value in every line, got '' in line 4"),
         (["a", "NA", "b"] * 5, "target 'kind' .* a value in every line, got 'NA' in line 3"),
-        ([1, 2, 2.5] * 5, "texts or whole numbers, got 2.5 in line 4. .* take TableDataModule"),
-        (["1", "1.0", "2"] * 5, "each class .* in one way, got '1', '1.0' in column 'kind'"),
+        ([1, 2, 2.5] * 5, "texts or whole numbers, got '2.5' in line 4. .* take TableDataModule"),
+        (["1", "1.0", "2"] * 5, "each class in the target 'kind' .* in one way, got '1', '1.0'"),
         ([1, 0, "-", 1, 0] * 5, "column 'kind' .* alone, got '-' in line 4, among 20 other cells"),
         (["1,5", "2,5"] * 5, "no number as it is written"),
     ],
@@ -175,8 +176,29 @@ def test_another_process_reads_the_same(tmp_path):
     assert torch.equal(again.splits.train.inputs, data.splits.train.inputs)
 
 
+@pytest.mark.parametrize("module", [TableClassificationDataModule, TableDataModule])
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    "other",
+    [
+        {"path": "b.csv"},
+        {"target": "z"},
+        {"ignore": ["x"]},
+        {"categories": ["x"]},
+        {"delimiter": ";"},
+        {"max_categories": 5},
+        {"val_fraction": 0.3},
+        {"test_fraction": 0.3},
+        {"split_seed": 1},
+    ],
+)
+def test_comparisons_tell_data_apart_by_each_argument(module, other):
+    given = {"path": "a.csv", "target": "y"}
+    assert arguments(module(**given)) == arguments(module(**given))
+    assert arguments(module(**given)) != arguments(module(**(given | other)))
+
+
+@pytest.mark.parametrize(
+    ("out_of_range", "message"),
     [
         ({"val_fraction": 0.0}, "`val_fraction`"),
         ({"test_fraction": 1.0}, "`test_fraction`"),
@@ -185,9 +207,9 @@ def test_another_process_reads_the_same(tmp_path):
         ({"noise": "symmetric"}, "`noise`"),
     ],
 )
-def test_arguments_are_refused_before_reading(arguments, message):
+def test_arguments_are_refused_before_reading(out_of_range, message):
     with pytest.raises(ValueError, match=message):
-        TableClassificationDataModule("nowhere.csv", "kind", **arguments)
+        TableClassificationDataModule("nowhere.csv", "kind", **out_of_range)
 
 
 def test_the_command_line_builds_it():
