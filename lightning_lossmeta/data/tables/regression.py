@@ -109,7 +109,7 @@ class RegressionDataModule(TensorDataModule):
             ValueError: If the table has too few rows, or can't be standardised.
         """
         table = self.table()
-        rows = self._rows(len(table.target))
+        rows = self._rows(table.name, len(table.target))
         train = table.target[rows[0], None]
         if np.ptp(train) == 0:
             raise ValueError(
@@ -123,7 +123,7 @@ class RegressionDataModule(TensorDataModule):
         whole = Split(inputs, targets, indices=torch.arange(len(targets)))
         return Splits(*(whole.take(torch.from_numpy(part)) for part in rows))
 
-    def _rows(self, count: int) -> tuple[Rows, Rows, Rows]:
+    def _rows(self, name: str, count: int) -> tuple[Rows, Rows, Rows]:
         """Row numbers for training, validation and test."""
         published = self.split == "published"
         test_size = math.ceil(0.4 * count) if published else round(count * self.test_fraction)
@@ -131,7 +131,7 @@ class RegressionDataModule(TensorDataModule):
         train_size = (test_size if published else count - test_size) - val_size
         if min(train_size - 1, val_size, test_size) < 1:
             raise ValueError(
-                f"Expected {type(self).__name__} to have at least 2 rows for training and 1 each "
+                f"Expected {name} to have at least 2 rows for training and 1 each "
                 f"for validation and test, got {count} rows, which make {train_size}, {val_size} "
                 f"and {test_size}. Give more rows, or other fractions."
             )

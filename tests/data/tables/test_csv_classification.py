@@ -10,6 +10,8 @@ import pytest
 import pytorch_lightning as pl
 import torch
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from jsonargparse import ArgumentParser
 from sklearn.utils.class_weight import compute_class_weight
 
@@ -210,6 +212,52 @@ def test_comparisons_tell_data_apart_by_each_argument(module, other):
 def test_arguments_are_refused_before_reading(out_of_range, message):
     with pytest.raises(ValueError, match=message):
         TableClassificationDataModule("nowhere.csv", "kind", **out_of_range)
+
+
+_MUTATIONS = [
+    b'"',
+    b",",
+    b"\n",
+    b"\r",
+    b"\0",
+    b"\xff\xfe",
+    b";",
+    b"1_2",
+    b"-",
+    b"#N/A",
+    b"5%",
+    b"inf",
+]
+_MUTATIONS += [b"-1e308", b"1e-320", b"nan", b'"\n"', b"\xef\xbb\xbf", b"colour=red", b""]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.tuples(st.integers(0, 900), st.integers(0, 5), st.sampled_from(_MUTATIONS))))
+def test_a_damaged_file_is_read_or_refused_in_words(tmp_path_factory, mutations):
+    content = b"".join(Path(FRUIT).read_bytes().splitlines(keepends=True)[:41])
+    for start, removed, new in mutations:
+        content = content[:start] + new + content[start + removed :]
+    path = tmp_path_factory.mktemp("x") / "x.csv"
+    path.write_bytes(content)
+    for data in (
+        TableClassificationDataModule(str(path), "fruit"),
+        TableDataModule(str(path), "mass_g"),
+    ):
+        if message := _refusal(data):
+            assert message.startswith("Expected")
+            assert str(path) in message
+            assert len(message) < 700
+        else:
+            assert all(bool(part.inputs.isfinite().all()) for _, part in data.splits.named())
+            assert len(set(data.feature_names)) == data.splits.train.inputs.shape[1]
+
+
+def _refusal(data):
+    try:
+        data.setup()
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def test_the_command_line_builds_it():

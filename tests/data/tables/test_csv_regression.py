@@ -194,7 +194,7 @@ def test_the_command_line_builds_it_and_its_arguments(homes, said):
         ("a,b\n1,\n2,NA\n", "column 'b' .* to hold values, got none: name it in `ignore`"),
         (
             "a,b\n1,2\n2,3\n3,4\n",
-            "at least 2 rows for training .* got 3 rows, which make 1, 1 and 1",
+            "x.csv' to have at least 2 rows for training .* got 3 rows, which make 1, 1 and 1",
         ),
         ("a,b\n" + "5,1\n5,2\n" * 9, "differ among the training rows, got 5 in all"),
         (
