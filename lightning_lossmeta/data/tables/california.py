@@ -1,4 +1,4 @@
-"""California Housing, by the census table or by scikit-learn."""
+"""California Housing, read from the census table or fetched by scikit-learn."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _FEATURES = [
 
 
 class CaliforniaHousingDataModule(RegressionDataModule):
-    """20,640 districts of the 1990 census (Pace & Barry 1997), and the median value of a house.
+    """The median value of a house in 20,640 districts of the census of 1990 (Pace & Barry 1997).
 
     Inputs are the 8 features of scikit-learn's ``fetch_california_housing``, the counts of rooms,
     bedrooms and people being divided by that of households. They are made of the census table
@@ -43,7 +43,7 @@ class CaliforniaHousingDataModule(RegressionDataModule):
         **kwargs: Those of :class:`~lightning_lossmeta.data.tables.regression.RegressionDataModule`.
 
     Raises:
-        ValueError: If a number is out of its range.
+        ValueError: If an argument is out of its range.
     """
 
     def __init__(self, root: str = "data", download: bool = True, **kwargs: Any) -> None:
@@ -52,10 +52,10 @@ class CaliforniaHousingDataModule(RegressionDataModule):
         self.download = download
 
     def prepare_data(self) -> None:
-        """Fetch the table, if it is missing and ``download`` is set.
+        """Fetch the table if it is missing and ``download`` is set.
 
         Raises:
-            FileNotFoundError: If it can't be had; says which file and where to put it.
+            FileNotFoundError: If there is no table; says which file is needed and where to put it.
         """
         if self._file() is not None:
             return
@@ -75,10 +75,10 @@ class CaliforniaHousingDataModule(RegressionDataModule):
         )
 
     def table(self) -> FeatureTable:
-        """Read the file.
+        """Read the file, and make the features of it.
 
         Raises:
-            FileNotFoundError: If it can't be had.
+            FileNotFoundError: If there is no table.
             ValueError: If it is another table, or damaged.
         """
         self.prepare_data()

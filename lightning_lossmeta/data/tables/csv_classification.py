@@ -44,6 +44,15 @@ class TableClassificationDataModule(TensorDataModule):
         ValueError: If an argument is out of its range; when reading, if the file is no table with
             these columns, a class is missing or has too few rows for three splits, or a column has
             too many texts or holds numbers and texts; names line, column and cell.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> fruit = pd.DataFrame({"mass": range(9), "kind": ["apple"] * 6 + ["lemon"] * 3})
+    >>> with TemporaryDirectory() as folder:
+    ...     fruit.to_csv(f"{folder}/fruit.csv", index=False)
+    ...     data = TableClassificationDataModule(f"{folder}/fruit.csv", target="kind")
+    ...     data.setup()
+    >>> data.classes, data.class_weights, len(data.splits.train.targets)
+    (('apple', 'lemon'), tensor([0.6250, 2.5000]), 5)
     """
 
     def __init__(

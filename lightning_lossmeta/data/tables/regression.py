@@ -18,11 +18,11 @@ from lightning_lossmeta.data.tables.rows import Rows, check_fractions
 
 
 class RegressionDataModule(TensorDataModule):
-    """Rows of a table in memory: numbers in, one number out.
+    """Rows of a table in memory, of each of which one number is to be predicted.
 
     Inputs are (B, d) and targets (B, 1), both float32, as a network with one output and
     :class:`~lightning_lossmeta.losses.regression.RegressionLoss` take them. Missing values take
-    the median of the training rows; then features and target are standardised ::
+    the median of the training rows; then numbers and target are standardised ::
 
         x = (value - mean) / standard deviation,   both over the training rows
 
@@ -36,7 +36,7 @@ class RegressionDataModule(TensorDataModule):
             are the test split, one half of these is trained on and the other validates, and 60%
             are not used. Every training row is a test row.
         val_fraction: Of the rows, for validation of the disjoint split.
-        test_fraction: And for test.
+        test_fraction: Of the rows, for test of the disjoint split.
         **kwargs: Those of :class:`~lightning_lossmeta.data.base.TensorDataModule`.
 
     Raises:
@@ -84,7 +84,7 @@ class RegressionDataModule(TensorDataModule):
 
     @abstractmethod
     def table(self) -> FeatureTable:
-        """Read the rows; called once."""
+        """Read the rows: what a subclass writes. It is called once."""
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -131,9 +131,9 @@ class RegressionDataModule(TensorDataModule):
         train_size = (test_size if published else count - test_size) - val_size
         if min(train_size - 1, val_size, test_size) < 1:
             raise ValueError(
-                f"Expected {name} to have at least 2 rows for training and 1 each "
-                f"for validation and test, got {count} rows, which make {train_size}, {val_size} "
-                f"and {test_size}. Give more rows, or other fractions."
+                f"Expected {name} to have at least 2 rows for training and 1 each for validation "
+                f"and test, got {count} rows, which make {train_size}, {val_size} and {test_size}. "
+                "Give more rows, or other fractions."
             )
         seed = self.split_seed
         rest, test = train_test_split(np.arange(count), test_size=test_size, random_state=seed)
