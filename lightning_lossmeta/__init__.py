@@ -53,6 +53,7 @@ _HOMES = {
         "PairFlipNoise",
         "SVHNDataModule",
         "SymmetricNoise",
+        "TableClassificationDataModule",
         "TableDataModule",
         "TensorDataModule",
         "TransitionNoise",

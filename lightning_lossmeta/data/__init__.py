@@ -28,7 +28,8 @@ from lightning_lossmeta.data.noise.label_readers import read_labels
 from lightning_lossmeta.data.noise.transition import empirical_transition, estimate_transition
 from lightning_lossmeta.data.split import Split, Splits
 from lightning_lossmeta.data.tables.california import CaliforniaHousingDataModule
-from lightning_lossmeta.data.tables.csv_files import TableDataModule
+from lightning_lossmeta.data.tables.csv_classification import TableClassificationDataModule
+from lightning_lossmeta.data.tables.csv_regression import TableDataModule
 from lightning_lossmeta.data.tables.diabetes import DiabetesDataModule
 from lightning_lossmeta.data.tables.regression import RegressionDataModule
 
@@ -56,6 +57,7 @@ __all__ = [
     "Split",
     "Splits",
     "SymmetricNoise",
+    "TableClassificationDataModule",
     "TableDataModule",
     "TensorDataModule",
     "TransitionNoise",

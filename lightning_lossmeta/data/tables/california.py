@@ -1,4 +1,4 @@
-"""California Housing, by the census table or by scikit-learn."""
+"""California Housing, read from the census table or fetched by scikit-learn."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.datasets import fetch_california_housing
 
-from lightning_lossmeta.data.tables.regression import NumericTable, RegressionDataModule
-from lightning_lossmeta.data.tables.table_files import TextTable, read_table
+from lightning_lossmeta.data.tables.features import FeatureTable
+from lightning_lossmeta.data.tables.regression import RegressionDataModule
+from lightning_lossmeta.data.tables.text_table import TextTable, read_table
 
 _NAME = "California Housing"
 _FOLDER, _TABLE, _FETCHED = "california_housing", "housing.csv", "scikit_learn.npz"
-_FEATURES = (
+_FEATURES = [
     "MedInc",
     "HouseAge",
     "AveRooms",
@@ -24,11 +26,11 @@ _FEATURES = (
     "AveOccup",
     "Latitude",
     "Longitude",
-)
+]
 
 
 class CaliforniaHousingDataModule(RegressionDataModule):
-    """20,640 districts of the 1990 census (Pace & Barry 1997), and the median value of a house.
+    """The median value of a house in 20,640 districts of the census of 1990 (Pace & Barry 1997).
 
     Inputs are the 8 features of scikit-learn's ``fetch_california_housing``, the counts of rooms,
     bedrooms and people being divided by that of households. They are made of the census table
@@ -41,7 +43,7 @@ class CaliforniaHousingDataModule(RegressionDataModule):
         **kwargs: Those of :class:`~lightning_lossmeta.data.tables.regression.RegressionDataModule`.
 
     Raises:
-        ValueError: If a number is out of its range.
+        ValueError: If an argument is out of its range.
     """
 
     def __init__(self, root: str = "data", download: bool = True, **kwargs: Any) -> None:
@@ -50,10 +52,10 @@ class CaliforniaHousingDataModule(RegressionDataModule):
         self.download = download
 
     def prepare_data(self) -> None:
-        """Fetch the table, if it is missing and ``download`` is set.
+        """Fetch the table if it is missing and ``download`` is set.
 
         Raises:
-            FileNotFoundError: If it can't be had; says which file and where to put it.
+            FileNotFoundError: If there is no table; says which file is needed and where to put it.
         """
         if self._file() is not None:
             return
@@ -72,11 +74,11 @@ class CaliforniaHousingDataModule(RegressionDataModule):
             "median_house_value, and put it into that folder, or give the `root` that holds it."
         )
 
-    def table(self) -> NumericTable:
-        """Read the file.
+    def table(self) -> FeatureTable:
+        """Read the file, and make the features of it.
 
         Raises:
-            FileNotFoundError: If it can't be had.
+            FileNotFoundError: If there is no table.
             ValueError: If it is another table, or damaged.
         """
         self.prepare_data()
@@ -95,37 +97,36 @@ class CaliforniaHousingDataModule(RegressionDataModule):
     def _fetch(self) -> None:
         # Into a folder that nobody else wrote to: scikit-learn unpickles what it finds in its own.
         with tempfile.TemporaryDirectory() as folder:
-            found = fetch_california_housing(data_home=folder)
+            housing = fetch_california_housing(data_home=folder)
         self._folder().mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(self._folder() / _FETCHED, data=found.data, target=found.target)
+        np.savez_compressed(self._folder() / _FETCHED, data=housing.data, target=housing.target)
 
 
-def _of_census(table: TextTable) -> NumericTable:
-    """scikit-learn's features out of the census table."""
-    households = table.complete("households")
-    if bool((households <= 0).any()):
-        line = table.lines[int((households <= 0).argmax())]
+def _of_census(table: TextTable) -> FeatureTable:
+    """The features of scikit-learn out of the census table."""
+    households = table.complete_numbers("households")
+    if (households <= 0).any():
         raise ValueError(
             f"Expected the column 'households' of '{table.path}' to hold positive numbers, got "
-            f"another in line {line}."
+            f"another in line {(households <= 0).idxmax()}."
         )
     column = table.numbers
-    features = [
-        column("median_income"),
-        column("housing_median_age"),
-        column("total_rooms") / households,
-        column("total_bedrooms") / households,
-        column("population"),
-        column("population") / households,
-        column("latitude"),
-        column("longitude"),
-    ]
-    target = table.complete("median_house_value") / 100_000
-    return NumericTable(_NAME, np.stack(features, axis=1), target, _FEATURES)
+    features = {
+        "MedInc": column("median_income"),
+        "HouseAge": column("housing_median_age"),
+        "AveRooms": column("total_rooms") / households,
+        "AveBedrms": column("total_bedrooms") / households,
+        "Population": column("population"),
+        "AveOccup": column("population") / households,
+        "Latitude": column("latitude"),
+        "Longitude": column("longitude"),
+    }
+    target = table.complete_numbers("median_house_value").to_numpy() / 100_000
+    return FeatureTable(_NAME, pd.DataFrame(features), target)
 
 
-def _of_fetched(file: Path) -> NumericTable:
-    """What scikit-learn fetched."""
+def _of_fetched(file: Path) -> FeatureTable:
+    """The table as scikit-learn fetched it."""
     try:
         with np.load(file, allow_pickle=False) as arrays:
             data, target = arrays["data"], arrays["target"]
@@ -136,4 +137,5 @@ def _of_fetched(file: Path) -> NumericTable:
             f"Expected '{file}' to be the table as it was fetched, got another or a damaged file. "
             "Delete it to have it fetched again."
         )
-    return NumericTable(_NAME, data.astype(np.float64), target.astype(np.float64), _FEATURES)
+    features = pd.DataFrame(data.astype(np.float64), columns=_FEATURES)
+    return FeatureTable(_NAME, features, target.astype(np.float64))

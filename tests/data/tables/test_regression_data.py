@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from lightning_lossmeta.data import CaliforniaHousingDataModule, DiabetesDataModule, SymmetricNoise
 from lightning_lossmeta.data.tables import california as california_file
-from lightning_lossmeta.data.tables import regression as regression_file
+from lightning_lossmeta.data.tables import logs
 
 REAL = Path(__file__).parents[3] / ".." / "shared" / "data"
 real_table = pytest.mark.skipif(
@@ -47,7 +47,7 @@ def test_honest_splits_share_no_row_and_hold_all(seed):
     train, val, test = _indices(splits)
     assert (len(train), len(val), len(test)) == (266, 88, 88)
     assert train | val | test == set(range(442))
-    # disjoint, as sizes and union log_once; the patients' measurements agree
+    # disjoint, as sizes and union say; the patients' measurements agree
     rows = [{tuple(row) for row in part.inputs.tolist()} for _, part in splits.named()]
     assert not rows[0] & rows[2]
     assert not rows[0] & rows[1]
@@ -103,12 +103,12 @@ def test_noise_on_labels_is_refused():
 
 
 def test_messages_come_from_the_first_process_alone(monkeypatch):
-    found = []
-    monkeypatch.setattr(regression_file, "rank_zero_info", found.append)
-    regression_file.log_once("once")
-    monkeypatch.setattr(regression_file.multiprocessing, "parent_process", lambda: object())
-    regression_file.log_once("from a worker")
-    assert found == ["once"]
+    messages = []
+    monkeypatch.setattr(logs, "rank_zero_info", messages.append)
+    logs.log_once("once")
+    monkeypatch.setattr(logs.multiprocessing, "parent_process", lambda: object())
+    logs.log_once("from a worker")
+    assert messages == ["once"]
 
 
 @pytest.fixture
@@ -126,12 +126,12 @@ def census(tmp_path):
 
 def test_features_are_those_of_scikit_learn(census, monkeypatch):
     said = []
-    monkeypatch.setattr(regression_file, "log_once", said.append)
+    monkeypatch.setattr(logs, "rank_zero_info", said.append)
     data = CaliforniaHousingDataModule(root=str(census), download=False)
     table = data.table()
-    assert table.features[0] == pytest.approx(FIRST_FEATURES)
+    assert table.features.iloc[0].tolist() == pytest.approx(FIRST_FEATURES)
     assert table.target[0] == pytest.approx(4.526)
-    assert np.isnan(table.features).sum() == np.isnan(table.features[4, 3]) == 1
+    assert table.features.isna().to_numpy().nonzero() == (4, 3)
     assert data.feature_names[3] == "AveBedrms"
     assert said == [
         "California Housing: 1 missing values took the training rows' median (AveBedrms 1)."
@@ -204,8 +204,8 @@ def test_what_is_fetched_is_kept_without_a_pickle(tmp_path, monkeypatch):
 def test_the_real_table():
     data = CaliforniaHousingDataModule(root=str(REAL), download=False)
     table = data.table()
-    assert table.features[0] == pytest.approx(FIRST_FEATURES)
-    assert int(np.isnan(table.features).sum()) == 207
+    assert table.features.iloc[0].tolist() == pytest.approx(FIRST_FEATURES)
+    assert int(table.features.isna().sum().sum()) == 207
     # scikit-learn's documentation: the target's mean 2.07, from 0.15 to 5
     assert table.target.mean() == pytest.approx(2.0686, abs=1e-3)
     assert (table.target.min(), table.target.max()) == pytest.approx((0.14999, 5.00001))

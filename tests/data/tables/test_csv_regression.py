@@ -11,8 +11,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import StandardScaler
 
 from lightning_lossmeta.data import TableDataModule
-from lightning_lossmeta.data.tables import csv_files as tables_file
-from lightning_lossmeta.data.tables import regression as regression_file
+from lightning_lossmeta.data.tables import logs
 
 ROWS = 50
 
@@ -41,10 +40,9 @@ def homes(tmp_path):
 
 @pytest.fixture
 def said(monkeypatch):
-    found = []
-    for file in (tables_file, regression_file):
-        monkeypatch.setattr(file, "log_once", found.append)
-    return found
+    messages = []
+    monkeypatch.setattr(logs, "rank_zero_info", messages.append)
+    return messages
 
 
 def _whole(splits):
@@ -105,7 +103,10 @@ def test_missing_numbers_take_the_training_median_and_it_is_said(tmp_path, said)
     full = SimpleImputer(strategy="median").fit(numbers[train, None]).transform(numbers[:, None])
     expected = StandardScaler().fit(full[train]).transform(full)
     assert np.allclose(_whole(splits)[0][:, :1], expected, atol=1e-5)
-    assert said == [f"'{path}': 5 missing values took the training rows' median (area 5)."]
+    assert said == [
+        f"'{path}': 4 cells of column 'area', the first 'NA' in line 9, count as missing values.",
+        f"'{path}': 5 missing values took the training rows' median (area 5).",
+    ]
 
 
 def test_a_missing_text_has_no_indicator(tmp_path, said):
@@ -193,7 +194,7 @@ def test_the_command_line_builds_it_and_its_arguments(homes, said):
         ("a,b\n1,\n2,NA\n", "column 'b' .* to hold values, got none: name it in `ignore`"),
         (
             "a,b\n1,2\n2,3\n3,4\n",
-            "at least 2 rows for training .* got 3 rows, which make 1, 1 and 1",
+            "x.csv' to have at least 2 rows for training .* got 3 rows, which make 1, 1 and 1",
         ),
         ("a,b\n" + "5,1\n5,2\n" * 9, "differ among the training rows, got 5 in all"),
         (
@@ -221,9 +222,9 @@ def test_what_is_no_file_or_no_text(tmp_path):
 
 
 def test_a_column_with_too_many_texts_is_named_with_the_first(tmp_path, said):
-    cells = _cells() | {"id": [n if n < 5 else f"house {n:02}" for n in range(ROWS)]}
+    cells = _cells() | {"id": [f"house {n:02}" for n in range(ROWS)]}
     path = _write(tmp_path / "x.csv", cells)
-    message = r"column 'id' .* at most 32 .* got 50: '0', '1', .* is 'house 05' in line 7"
+    message = r"column 'id' .* at most 32 .* got 50: 'house 00', .* is 'house 00' in line 2"
     with pytest.raises(ValueError, match=message):
         TableDataModule(path, "price").setup()
     TableDataModule(path, "price", max_categories=50).setup()
