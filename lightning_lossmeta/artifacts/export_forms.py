@@ -12,8 +12,8 @@ from sympy import Abs, Expr, Float, Max, Symbol, log
 from lightning_lossmeta import losses
 from lightning_lossmeta.artifacts.export_error import ExportError, check_exportable
 from lightning_lossmeta.artifacts.zoo import ReadyLoss
-from lightning_lossmeta.families.base import class_symbols
 from lightning_lossmeta.losses.base import LossFunction
+from lightning_lossmeta.losses.links import Softmax
 
 
 class Symbols(NamedTuple):
@@ -46,7 +46,7 @@ class ClosedForm:
 
 
 def _symbols() -> Symbols:
-    h, y = class_symbols()
+    h, y = Softmax().symbols()
     return Symbols(h, y, Symbol("n", positive=True), Symbol("r", nonnegative=True))
 
 

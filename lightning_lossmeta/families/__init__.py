@@ -3,38 +3,29 @@
 from lightning_lossmeta.families.base import LossFamily, VectorSpace
 from lightning_lossmeta.families.expression.family import ExpressionFamily
 from lightning_lossmeta.families.expression.grammar import ExpressionSpace
-from lightning_lossmeta.families.expression.loss import ExpressionLoss, ExpressionRegressionLoss
-from lightning_lossmeta.families.expression.progress_dependent import (
-    ProgressExpressionLoss,
-    ProgressExpressionRegressionLoss,
-)
+from lightning_lossmeta.families.expression.loss import ExpressionLoss
 from lightning_lossmeta.families.network import NetworkFamily, NetworkSpace
-from lightning_lossmeta.families.network_loss import NetworkLoss, NetworkRegressionLoss
+from lightning_lossmeta.families.network_loss import NetworkLoss
 from lightning_lossmeta.families.normalised import (
     Normalisation,
     NormalisedFamily,
     NormalisedLoss,
 )
 from lightning_lossmeta.families.taylor import TaylorFamily
-from lightning_lossmeta.families.taylor_loss import TaylorLoss, TaylorRegressionLoss
+from lightning_lossmeta.families.taylor_loss import TaylorLoss
 
 __all__ = [
     "ExpressionFamily",
     "ExpressionLoss",
-    "ExpressionRegressionLoss",
     "ExpressionSpace",
     "LossFamily",
     "NetworkFamily",
     "NetworkLoss",
-    "NetworkRegressionLoss",
     "NetworkSpace",
     "Normalisation",
     "NormalisedFamily",
     "NormalisedLoss",
-    "ProgressExpressionLoss",
-    "ProgressExpressionRegressionLoss",
     "TaylorFamily",
     "TaylorLoss",
-    "TaylorRegressionLoss",
     "VectorSpace",
 ]

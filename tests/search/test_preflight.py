@@ -8,8 +8,8 @@ from torch import nn
 
 from lightning_lossmeta import MLP, DigitsDataModule, SupervisedModule, Task
 from lightning_lossmeta.data import DiabetesDataModule
-from lightning_lossmeta.families import ExpressionLoss, ExpressionRegressionLoss
-from lightning_lossmeta.losses import CrossEntropy, RegressionSquaredError
+from lightning_lossmeta.families import ExpressionLoss
+from lightning_lossmeta.losses import CrossEntropy, Identity, RegressionSquaredError
 from lightning_lossmeta.search.preflight import check_loss, check_task
 
 SQUARED = ("square(sub(f, y))", [1, 1, 1])
@@ -29,7 +29,9 @@ def test_inputs_that_the_network_does_not_take_are_told_before_training():
         check_task(_task(inputs=9))
 
 
-@pytest.mark.parametrize("loss", [RegressionSquaredError(), ExpressionRegressionLoss(*SQUARED)])
+@pytest.mark.parametrize(
+    "loss", [RegressionSquaredError(), ExpressionLoss(*SQUARED, link=Identity())]
+)
 def test_losses_for_regression_pass_where_shapes_agree(loss):
     check_loss(loss, _task(), "x")
     with pytest.raises(ValueError, match=r"\(2, 1\) for 2 samples, got \(2, 3\)"):
@@ -38,7 +40,7 @@ def test_losses_for_regression_pass_where_shapes_agree(loss):
 
 @pytest.mark.parametrize("loss", [CrossEntropy(), ExpressionLoss(*SQUARED)])
 def test_losses_for_classification_are_refused_on_one_output(loss):
-    with pytest.raises(ValueError, match="for regression, as the network has one output, got 'x'"):
+    with pytest.raises(ValueError, match="got 'x', which is .* one logit .*problem=\"binary\""):
         check_loss(loss, _task(), "x")
 
 

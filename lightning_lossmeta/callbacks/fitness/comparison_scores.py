@@ -86,15 +86,15 @@ def _outputs(module: pl.LightningModule, batches: Iterable[Any]) -> tuple[Tensor
             return None
         output = output if isinstance(module, PopulationModule) else output.unsqueeze(0)
         numbers = target.is_floating_point() and target.shape == output.shape[1:]
-        if output.dim() != 3 or not (numbers or _class_indices(target)):
+        if output.dim() != 3 or not (numbers or _class_indices(output, target)):
             return None
         outputs.append(output.float())
         targets.append(target)
     return (torch.cat(outputs, dim=1), torch.cat(targets)) if outputs else None
 
 
-def _class_indices(target: Tensor) -> bool:
-    return target.dim() == 1 and not target.is_floating_point()
+def _class_indices(output: Tensor, target: Tensor) -> bool:
+    return output.shape[-1] > 1 and target.dim() == 1 and not target.is_floating_point()
 
 
 def _agreement(logits: Tensor, target: Tensor) -> Tensor:

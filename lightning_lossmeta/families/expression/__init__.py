@@ -2,11 +2,10 @@
 
 from lightning_lossmeta.families.expression.family import ExpressionFamily
 from lightning_lossmeta.families.expression.grammar import ExpressionSpace
-from lightning_lossmeta.families.expression.loss import ExpressionLoss, ExpressionRegressionLoss
+from lightning_lossmeta.families.expression.loss import ExpressionLoss
 
 __all__ = [
     "ExpressionFamily",
     "ExpressionLoss",
-    "ExpressionRegressionLoss",
     "ExpressionSpace",
 ]

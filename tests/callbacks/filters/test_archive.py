@@ -13,9 +13,10 @@ from searches import make_search, run_search
 from lightning_lossmeta.callbacks.filters.archive import SymbolicArchive, canonical_form, ordered
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
-from lightning_lossmeta.families import ExpressionFamily, ExpressionRegressionLoss
+from lightning_lossmeta.families import ExpressionFamily, ExpressionLoss
 from lightning_lossmeta.families.expression.grammar import ARITIES, ExpressionSpace
 from lightning_lossmeta.families.expression.parser import parse_expression
+from lightning_lossmeta.losses import Identity
 from lightning_lossmeta.searchers import GeneticProgrammingSearcher
 from lightning_lossmeta.searchers.genetic_operators import OwnRandomness, random_tree
 
@@ -59,7 +60,7 @@ def _form(text, theta=None):
 
 def _values(text, theta=None):
     theta = theta or [1.0] * (len(parse_expression(text)) - 1)
-    return ExpressionRegressionLoss(text, theta).expression(*POINTS)
+    return ExpressionLoss(text, theta, link=Identity()).values(*POINTS)
 
 
 @pytest.mark.parametrize(("one", "other"), EQUAL)
