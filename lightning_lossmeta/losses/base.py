@@ -44,12 +44,15 @@ class LossFunction(ExactBuffers, ABC):
 
     Attributes:
         link: What kind of problem it is for, and how outputs become predictions.
+        has_progress: Whether it has the buffer ``progress``, which depends on the training: see
+            :func:`~lightning_lossmeta.losses.progress_dependent.set_progress`.
 
     Raises:
         ValueError: If ``reduction`` is none of the three.
     """
 
     link: Link = Softmax()
+    has_progress: bool = False
 
     def __init__(self, reduction: Reduction = "mean") -> None:
         super().__init__()

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from torch import Tensor
 
 from lightning_lossmeta.losses.base import LossFunction, Reduction, check_class_probabilities
-from lightning_lossmeta.losses.links import Link, Softmax
+from lightning_lossmeta.losses.links import Link, Softmax, soft_target
 
 
 class ElementwiseLoss(LossFunction):
@@ -51,13 +51,13 @@ class ElementwiseLoss(LossFunction):
         return self.link.reduce(self.values(self.link.predict(output), label), target)
 
     def from_probabilities(self, h: Tensor, target: Tensor) -> Tensor:
-        """The formula itself, of any h (B, n, ...).
+        """The formula itself, of any h (B, n, ...); ``ignore_index`` is not looked for.
 
         Raises:
             TypeError: If the predictions are no probabilities of classes.
         """
         check_class_probabilities(self)
-        return self.link.reduce(self.values(h, self.link.label(h, target)), target)
+        return self.link.reduce(self.values(h, soft_target(h, target)), target)
 
     def extra_repr(self) -> str:
         """The link, for ``print``, unless it is the usual one."""

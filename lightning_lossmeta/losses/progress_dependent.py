@@ -46,6 +46,7 @@ class ProgressDependentLoss(LossFunction):
 
 def register_progress(loss: LossFunction) -> None:
     """Give a loss the number ``progress`` (), which makes it one that depends on it."""
+    loss.has_progress = True
     loss.register_buffer("progress", torch.zeros((), dtype=torch.float64), persistent=False)
 
 
@@ -84,4 +85,4 @@ def _times(module: nn.Module) -> Iterator[Tensor]:
 
 
 def _has_progress(module: nn.Module) -> bool:
-    return isinstance(module, LossFunction) and "progress" in module._buffers
+    return isinstance(module, LossFunction) and module.has_progress

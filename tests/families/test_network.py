@@ -186,9 +186,9 @@ def test_candidates_of_other_families_are_refused():
         family.build(Candidate(None, (0.0,) * 8))
     with pytest.raises(ValueError, match="`theta` to be finite"):
         family.build(Candidate(None, (*theta[:-1], math.nan)))
-    with pytest.raises(ValueError, match="NetworkLoss for .*, got CrossEntropy"):
+    with pytest.raises(ValueError, match=r"NetworkLoss for .*, got CrossEntropy"):
         family.read(CrossEntropy())
-    with pytest.raises(ValueError, match="'classification', got NetworkLoss for .*'regression'"):
+    with pytest.raises(ValueError, match=r"'classification', got NetworkLoss for .*'regression'"):
         family.read(NetworkFamily([3], "regression").build(Candidate(None, theta)))
 
 

@@ -17,7 +17,7 @@ from torch import nn
 from lightning_lossmeta.artifacts import Artifact, ArtifactError
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.families import TaylorFamily, TaylorLoss
-from lightning_lossmeta.losses import Identity
+from lightning_lossmeta.losses import Identity, Softmax
 from lightning_lossmeta.modules import StackedLosses
 
 STYLES = [(3, "taylorglo"), (4, "robust"), (2, "robust"), (5, "taylorglo")]
@@ -161,7 +161,7 @@ def test_families_of_the_two_tasks_differ():
     assert one != other
     with pytest.raises(ValueError, match="for problem='regression', got TaylorLoss"):
         other.read(one.build(Candidate(None, one.space.start)))
-    with pytest.raises(ValueError, match="'classification', got TaylorLoss for .*'regression'"):
+    with pytest.raises(ValueError, match=r"'classification', got TaylorLoss for .*'regression'"):
         one.read(other.build(Candidate(None, other.space.start)))
 
 

@@ -223,7 +223,7 @@ def _value(text, time):
     loss = ExpressionLoss(text, _plain(text).theta, link=Identity())
     set_progress(loss, time)
     eighths = (8 * POINTS).round() / 8
-    return loss.expression(*eighths) + torch.zeros(50, dtype=torch.float64)
+    return loss.values(*eighths) + torch.zeros(50, dtype=torch.float64)
 
 
 #: What torch makes of logits (B, n) or outputs, and a target.
