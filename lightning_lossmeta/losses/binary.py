@@ -10,9 +10,9 @@ from lightning_lossmeta.losses.links import Link, Sigmoid
 
 
 class BinaryCrossEntropy(LossFunction):
-    """Cross-entropy of yes or no, -[y log h + (1-y) log(1-h)], h = sigmoid(z).
+    """Cross-entropy of yes or no, of one logit or several; equal to ``torch.nn.BCEWithLogitsLoss``.
 
-    Equal to ``torch.nn.BCEWithLogitsLoss``. For a sample with the logits z_1, ..., z_n ::
+    For a sample with the probabilities h_k = sigmoid(z_k) of its logits ::
 
         L = -mean_k [ y_k log h_k + (1 - y_k) log(1 - h_k) ]
 

@@ -29,7 +29,11 @@ class RegressionLoss(ElementwiseLoss):
 
 
 class RegressionSquaredError(RegressionLoss):
-    """Squared error, (f - y)^2; equal to ``torch.nn.MSELoss``.
+    """Squared error; equal to ``torch.nn.MSELoss``.
+
+    For a sample with the outputs f_1, ..., f_n ::
+
+        L = mean_k [ (f_k - y_k)^2 ]
 
     Args:
         reduction: ``"mean"``, ``"sum"`` or ``"none"`` over the samples.
@@ -45,7 +49,11 @@ class RegressionSquaredError(RegressionLoss):
 
 
 class RegressionAbsoluteError(RegressionLoss):
-    """Absolute error, |f - y|; equal to ``torch.nn.L1Loss``.
+    """Absolute error; equal to ``torch.nn.L1Loss``.
+
+    For a sample with the outputs f_1, ..., f_n ::
+
+        L = mean_k |f_k - y_k|
 
     Args:
         reduction: ``"mean"``, ``"sum"`` or ``"none"`` over the samples.
@@ -63,9 +71,9 @@ class RegressionAbsoluteError(RegressionLoss):
 class RegressionHuber(RegressionLoss):
     """Squared error near zero, absolute error beyond; equal to ``torch.nn.HuberLoss``.
 
-    For each entry, with r = |f - y| ::
+    For a sample with the errors r_k = |f_k - y_k| ::
 
-        r^2 / 2  if r <= delta,  else  delta (r - delta/2)
+        L = mean_k [ r_k^2 / 2  if r_k <= delta,  else  delta (r_k - delta/2) ]
 
     Args:
         delta: Where it turns, positive.
