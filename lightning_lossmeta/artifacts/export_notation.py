@@ -24,6 +24,7 @@ class Notation:
         label: Lines that compute y.
         mean: The mean over the entries of a sample.
         sum: The sum over them.
+        masked: A line that makes the losses of ignored samples zero, if there are any.
         counted: How many samples a mean is over.
     """
 
@@ -36,6 +37,7 @@ class Notation:
     label: str
     mean: str
     sum: str
+    masked: str = ""
     counted: str = "loss.numel()"
 
     def lines(self, code: str) -> list[str]:
@@ -75,6 +77,7 @@ def _(link: Softmax) -> Notation:
         label=_CLASSES.format(ignore_index=link.ignore_index),
         mean="per_class.mean(dim=1)",
         sum="per_class.sum(dim=1)",
+        masked="loss = loss.masked_fill(ignored, 0.0)\n",
         counted="(~ignored).sum()",
     )
 

@@ -44,7 +44,7 @@ class ExportedLoss(nn.Module):
 {expression}
         )
         loss = {loss}
-        if self.reduction == "none":
+{masked}        if self.reduction == "none":
             return loss
         return loss.sum() / {counted} if self.reduction == "mean" else loss.sum()
 {helpers}'''
@@ -89,6 +89,7 @@ def to_python(ready: ReadyLoss) -> str:
         variables=textwrap.indent("\n".join([*written.lines(code), written.label]), " " * 8),
         expression=textwrap.indent(_wrapped(form, printer), " " * 12),
         loss=_over_entries(form, written),
+        masked=textwrap.indent(written.masked, " " * 8),
         helpers=helpers,
     )
 
@@ -173,9 +174,9 @@ def _spaced(code: str) -> str:
 
 def _over_entries(form: ClosedForm, written: Notation) -> str:
     total = written.mean if form.over == "mean" else written.sum
-    if form.scale != 1.0 or form.offset != 0.0:
-        total = f"{form.scale!r} * ({total} - {form.offset!r})"
-    return f"{total}" if "ignored" not in written.label else f"({total}).masked_fill(ignored, 0.0)"
+    if form.scale == 1.0 and form.offset == 0.0:
+        return total
+    return f"{form.scale!r} * ({total} - {form.offset!r})"
 
 
 def _notes(ready: ReadyLoss, written: Notation) -> str:

@@ -32,7 +32,7 @@ def _learned(problem):
     yield TaylorFamily(problem=problem), Candidate(None, _theta(8))
     yield TaylorFamily(4, "robust", problem=problem), Candidate(None, _theta(12))
     for tree in TREES:
-        weights = _theta(tree.count("(") + tree.count(","))
+        weights = tuple(map(abs, _theta(tree.count("(") + tree.count(","))))
         yield ExpressionFamily(problem), Candidate(tree, weights)
         yield ExpressionFamily(problem, nonnegative=True), Candidate(tree, weights)
 
@@ -148,12 +148,11 @@ def test_a_sympy_file_is_the_same_function(ready, tmp_path):
 
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_latex_names_what_the_link_predicts(problem):
-    mse = (0.0, 0.0, 0.0, -1.0, 0.0, 2.0, 0.0, 0.0)
-    ready = _ready(TaylorFamily(problem=problem), Candidate(None, mse))
+    ready = _ready(ExpressionFamily(problem), Candidate("square(sub(f, y))", (1.0,) * 3))
     letter = ready.loss.link.letter
     assert export_text(ready, "latex") == (
         r"\mathcal{L} = \frac{1}{n} \sum_{k=1}^{n} \left[ "
-        rf"{letter}_{{k}} \left({letter}_{{k}} - 2 y_{{k}}\right) \right]" + "\n"
+        rf"\left({letter}_{{k}} - y_{{k}}\right)^{{2}} \right]" + "\n"
     )
 
 
