@@ -125,7 +125,7 @@ def test_a_perfect_output_has_no_error_and_baselines_reach_it(link):
         assert loss(output, target) > 0.1, name
 
 
-def test_a_link_of_ones_own_has_no_baselines():
+def test_a_link_of_ones_own():
     class Half(Identity):
         def predict(self, output):
             return output / 2
