@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lightning_lossmeta.losses.base import LossFunction
+from lightning_lossmeta.losses.base import LossFunction, check_class_probabilities
 from lightning_lossmeta.theory.attraction import symmetric_logits
 
 # Probabilities evaluated at once: 200 points of 100,000 classes would take 160 MB.
@@ -90,6 +90,7 @@ def soft_label_map(
             f"Expected argument `label` to hold numbers from 0 to 1, got {float(label.min()):g} to "
             f"{float(label.max()):g}."
         )
+    check_class_probabilities(loss)
     logits = symmetric_logits(num_classes, confidence.to(torch.float64))
     with torch.no_grad():
         rows = [
@@ -106,6 +107,7 @@ def _soft_label(y: float, num_classes: int) -> Tensor:
 
 
 def _at_label(loss: LossFunction, confidence: Tensor, num_classes: int, label: int) -> Tensor:
+    check_class_probabilities(loss)
     device = next((buffer.device for buffer in loss.buffers()), torch.device("cpu"))
     rows = max(1, _ENTRIES_AT_ONCE // max(num_classes, 1))
     values = []

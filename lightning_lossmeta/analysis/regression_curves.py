@@ -10,17 +10,19 @@ from torch import Tensor
 
 from lightning_lossmeta.analysis.loss_curves import check_losses
 from lightning_lossmeta.analysis.style import Line, legend_below, lines, new_figure, tidy
-from lightning_lossmeta.losses.regression import RegressionLoss, RegressionSquaredError
+from lightning_lossmeta.losses import LossFunction, RegressionSquaredError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _POINTS = 241
 _SQUARED = "squared error"
-_DOTTED = Line("#606060", (0, (1, 1)))
+
+#: Of the usual loss, beside which others are drawn.
+DOTTED = Line("#606060", (0, (1, 1)))
 
 
-def error_curve(loss: RegressionLoss, error: Tensor, target: float) -> Tensor:
+def error_curve(loss: LossFunction, error: Tensor, target: float) -> Tensor:
     """A loss as a function of the error e = f - y at one target y.
 
     Args:
@@ -40,7 +42,7 @@ def error_curve(loss: RegressionLoss, error: Tensor, target: float) -> Tensor:
 
 
 def regression_figure(
-    losses: Mapping[str, RegressionLoss],
+    losses: Mapping[str, LossFunction],
     targets: Sequence[float] = (-2.0, 0.0, 2.0),
     reach: float = 3.0,
 ) -> Figure:
@@ -68,13 +70,13 @@ def regression_figure(
             f"got {list(targets)} and {reach}."
         )
     drawn = {name: loss for name, loss in losses.items() if name != _SQUARED}
-    styles = [*lines(list(drawn)), _DOTTED]
+    styles = [*lines(list(drawn)), DOTTED]
     drawn[_SQUARED] = losses.get(_SQUARED, RegressionSquaredError())
     error = torch.linspace(-reach, reach, _POINTS, dtype=torch.float64)
     figure = new_figure(3.6 * max(2, len(targets)), 4.3, "What an error costs")
     panels = figure.subplots(1, len(targets), sharey=True, squeeze=False)[0]
     for (name, loss), style in zip(drawn.items(), styles, strict=True):
-        curves = _scaled(torch.stack([error_curve(loss, error, y) for y in targets]))
+        curves = scaled(torch.stack([error_curve(loss, error, y) for y in targets]))
         for axes, curve in zip(panels, curves, strict=True):
             axes.plot(error, curve, label=name, **style._asdict())
     for axes, y in zip(panels, targets, strict=True):
@@ -86,7 +88,7 @@ def regression_figure(
     return figure
 
 
-def _scaled(values: Tensor) -> Tensor:
+def scaled(values: Tensor) -> Tensor:
     """From 0 to 1; 0 where constant, NaN where not finite."""
     values = values.where(values.isfinite(), torch.nan)
     known = values[~values.isnan()]

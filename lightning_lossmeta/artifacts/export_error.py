@@ -5,7 +5,6 @@ from __future__ import annotations
 from torch import nn
 
 from lightning_lossmeta.losses.progress_dependent import depends_on_progress
-from lightning_lossmeta.losses.regression import RegressionLoss
 
 
 class ExportError(ValueError):
@@ -16,13 +15,8 @@ def check_exportable(name: str, loss: nn.Module) -> None:
     """Refuse what a file of another format can't hold.
 
     Raises:
-        ExportError: If a loss is for regression, or changes in the course of a training.
+        ExportError: If a loss changes in the course of a training.
     """
-    if isinstance(loss, RegressionLoss):
-        raise ExportError(
-            f"'{name}' is for regression, and this format knows losses of classes alone: use "
-            "load_loss, or --format json."
-        )
     if depends_on_progress(loss):
         raise ExportError(
             f"'{name}' depends on the training's progress t, which a file can't know: use "

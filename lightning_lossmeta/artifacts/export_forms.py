@@ -1,23 +1,24 @@
-"""Losses as symbolic expressions of one class, the common source of all exports."""
+"""Losses as symbolic expressions of one class or entry, the common source of all exports."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import operator
+from dataclasses import dataclass, field, replace
 from functools import singledispatch
 from typing import Any, Literal, NamedTuple
 
 import sympy
-from sympy import Abs, Expr, Float, Max, Symbol, log
+from sympy import Abs, Expr, Float, Max, Min, Symbol, log
 
 from lightning_lossmeta import losses
 from lightning_lossmeta.artifacts.export_error import ExportError, check_exportable
 from lightning_lossmeta.artifacts.zoo import ReadyLoss
-from lightning_lossmeta.families.base import class_symbols
 from lightning_lossmeta.losses.base import LossFunction
+from lightning_lossmeta.losses.links import Identity, Link, Softmax
 
 
 class Symbols(NamedTuple):
-    """The variables of an expression.
+    """The variables of an expression of probabilities.
 
     ``rest`` stands for 1 - h: where h is near 1, code has to compute it from log h.
     """
@@ -30,28 +31,31 @@ class Symbols(NamedTuple):
 
 @dataclass(frozen=True)
 class ClosedForm:
-    """A loss written class by class: ``scale * (mean or sum over k of per_class - offset)``.
+    """A loss written entry by entry: ``scale * (mean or sum over k of entry - offset)``.
 
     Args:
-        per_class: An expression of :data:`SYMBOLS`, evaluated at (h_k, y_k).
-        over: How the classes are put together.
+        entry: An expression of the :data:`SYMBOLS`, or of the link's, evaluated at entry k.
+        over: How the entries, of which each class has one, are put together.
         scale: Of a normalised loss.
         offset: Of a normalised loss.
+        link: What the predictions are.
     """
 
-    per_class: Expr
+    entry: Expr
     over: Literal["mean", "sum"] = "mean"
     scale: float = 1.0
     offset: float = 0.0
+    link: Link = field(default_factory=Softmax)
 
 
 def _symbols() -> Symbols:
-    h, y = class_symbols()
+    h, y = Softmax().symbols()
     return Symbols(h, y, Symbol("n", positive=True), Symbol("r", nonnegative=True))
 
 
 SYMBOLS = _symbols()
 _H, _Y, _N, _REST = SYMBOLS
+_ERROR = operator.sub(*Identity().symbols())
 
 
 def closed_form(ready: ReadyLoss) -> ClosedForm:
@@ -61,10 +65,10 @@ def closed_form(ready: ReadyLoss) -> ClosedForm:
         ready: A learned loss, whose family is asked, or a hand-made one.
 
     Raises:
-        ExportError: If the loss is not written class by class.
+        ExportError: If the loss is not written class by class or entry by entry.
 
     >>> from lightning_lossmeta.artifacts.zoo import find_loss
-    >>> closed_form(find_loss("mse")).per_class
+    >>> closed_form(find_loss("mse")).entry
     (h - y)**2
     """
     check_exportable(ready.name, ready.loss)
@@ -78,11 +82,10 @@ def closed_form(ready: ReadyLoss) -> ClosedForm:
             f"'{ready.name}' is not a mean or sum over classes, each by itself, as this format "
             "needs it: try --format onnx."
         ) from None
+    form = ClosedForm(expression, link=ready.loss.link)
     if artifact.normalisation is None:
-        return ClosedForm(expression)
-    return ClosedForm(
-        expression, "mean", artifact.normalisation.scale, artifact.normalisation.offset
-    )
+        return form
+    return replace(form, scale=artifact.normalisation.scale, offset=artifact.normalisation.offset)
 
 
 @singledispatch
@@ -98,6 +101,27 @@ def _target_only(expression: Any) -> ClosedForm:
 @_hand_made.register
 def _(loss: losses.CrossEntropy) -> ClosedForm:
     return _target_only(-log(_H))
+
+
+@_hand_made.register
+def _(loss: losses.BinaryCrossEntropy) -> ClosedForm:
+    return ClosedForm(-_Y * log(_H) - (1 - _Y) * log(_REST), link=loss.link)
+
+
+@_hand_made.register
+def _(loss: losses.RegressionSquaredError) -> ClosedForm:
+    return ClosedForm(_ERROR**2, link=loss.link)
+
+
+@_hand_made.register
+def _(loss: losses.RegressionAbsoluteError) -> ClosedForm:
+    return ClosedForm(Abs(_ERROR), link=loss.link)
+
+
+@_hand_made.register
+def _(loss: losses.RegressionHuber) -> ClosedForm:
+    small = Min(Abs(_ERROR), _number(loss.delta))
+    return ClosedForm(small * (Abs(_ERROR) - small / 2), link=loss.link)
 
 
 @_hand_made.register

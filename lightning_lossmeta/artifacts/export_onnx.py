@@ -15,16 +15,19 @@ from typing import Any
 import torch
 
 from lightning_lossmeta.artifacts.export_error import ExportError, check_exportable
+from lightning_lossmeta.artifacts.export_notation import notation
 from lightning_lossmeta.artifacts.zoo import ReadyLoss
 
 
 def to_onnx(ready: ReadyLoss, path: str | os.PathLike[str], num_classes: int = 10) -> bool:
-    """Write a loss as an ONNX graph of float32 logits (batch, classes) and int64 target (batch,).
+    """Write a loss as an ONNX graph of float32 outputs (batch, n) and a target.
+
+    The target of classes is int64 (batch,); that of other links is float32 (batch, n).
 
     Args:
-        ready: Any classification loss.
+        ready: Any loss.
         path: Where to.
-        num_classes: Of the example that is traced.
+        num_classes: Of the example that is traced; n.
 
     Returns:
         Whether the graph takes any number of classes; losses with a function of n in their formula
@@ -54,17 +57,20 @@ def to_onnx(ready: ReadyLoss, path: str | os.PathLike[str], num_classes: int = 1
 
 def _traced(ready: ReadyLoss, num_classes: int, any_count: bool) -> Any:
     """The exporter's program, or ``None`` where the loss can't be traced so."""
-    example = (torch.randn(3, num_classes), torch.arange(3) % num_classes)
+    link = ready.loss.link
+    output, target = link.example(3, num_classes, torch.Generator().manual_seed(0))
+    example = (output.float(), target.float() if target.is_floating_point() else target)
     free = torch.export.Dim.DYNAMIC
-    logits = {0: free, 1: free} if any_count else {0: free}
+    sizes = {0: free, 1: free} if any_count else {0: free}
+    shapes = (sizes, {0: free} if target.ndim == 1 else sizes)
     try:
         return torch.onnx.export(
             ready.loss.eval(),
             example,
             dynamo=True,
-            input_names=["logits", "target"],
+            input_names=[notation(link).output, "target"],
             output_names=["loss"],
-            dynamic_shapes=(logits, {0: free}),
+            dynamic_shapes=shapes,
             verbose=False,
         )
     except torch.onnx.OnnxExporterError:

@@ -10,6 +10,7 @@ from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.str import StrPrinter
 
 from lightning_lossmeta.artifacts.export_forms import SYMBOLS, ClosedForm, closed_form
+from lightning_lossmeta.artifacts.export_notation import Notation, notation
 from lightning_lossmeta.artifacts.zoo import ReadyLoss
 
 _WIDTH = 84
@@ -26,7 +27,7 @@ Written by lightning_lossmeta; needs only torch.
 
 
 class ExportedLoss(nn.Module):
-    """Called like torch.nn.CrossEntropyLoss; reduction is 'mean', 'sum' or 'none'."""
+    """Called like a loss of torch.nn; reduction is 'mean', 'sum' or 'none'."""
 
     def __init__(self, reduction: str = "{reduction}") -> None:
         super().__init__()
@@ -34,23 +35,20 @@ class ExportedLoss(nn.Module):
             raise ValueError(f"Expected 'mean', 'sum' or 'none', got {{reduction!r}}.")
         self.reduction = reduction
 
-    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Logits (B, n, ...); class indices (B, ...) or probabilities (B, n, ...)."""
-        if logits.dtype in (torch.float16, torch.bfloat16):
-            logits = logits.float()
+    def forward(self, {output}: Tensor, target: Tensor) -> Tensor:
+        """{shapes}"""
+        if {output}.dtype in (torch.float16, torch.bfloat16):
+            {output} = {output}.float()
 {variables}
-        per_class = (
-{per_class}
+        {entry} = (
+{expression}
         )
         loss = {loss}
-        return loss if self.reduction == "none" else getattr(loss, self.reduction)()
+{masked}        if self.reduction == "none":
+            return loss
+        return loss.sum() / {counted} if self.reduction == "mean" else loss.sum()
 {helpers}'''
 
-_TARGET = """\
-if target.is_floating_point():
-    y = target.to(logits.dtype)
-else:
-    y = nn.functional.one_hot(target, logits.shape[1]).movedim(-1, 1).to(logits.dtype)"""
 _BOUNDED_EXP = '''
 
 def bounded_exp(x: Tensor) -> Tensor:
@@ -71,7 +69,8 @@ def to_python(ready: ReadyLoss) -> str:
     """
     form = closed_form(ready)
     printer = TorchPrinter()
-    code = printer.doprint(form.per_class)
+    code = printer.doprint(form.entry)
+    written = notation(form.link)
     helpers = _BOUNDED_EXP if "bounded_exp(" in code else ""
     imports = ["import math", ""] if "math." in code + helpers else []
     imports += ["import torch", "from torch import Tensor, nn"]
@@ -80,12 +79,17 @@ def to_python(ready: ReadyLoss) -> str:
     return _FILE.format(
         title=textwrap.fill(title, 96),
         formula=textwrap.indent(formula, "    "),
-        notes=_notes(ready),
+        notes=_notes(ready, written),
         imports="\n".join(imports),
         reduction=ready.loss.reduction,
-        variables=textwrap.indent(_variables(code), " " * 8),
-        per_class=textwrap.indent(_wrapped(form, printer), " " * 12),
-        loss=_over_classes(form),
+        shapes=written.shapes,
+        output=written.output,
+        entry=written.entry,
+        counted=written.counted,
+        variables=textwrap.indent("\n".join([*written.lines(code), written.label]), " " * 8),
+        expression=textwrap.indent(_wrapped(form, printer), " " * 12),
+        loss=_over_entries(form, written),
+        masked=textwrap.indent(written.masked, " " * 8),
         helpers=helpers,
     )
 
@@ -103,6 +107,8 @@ class TorchPrinter(StrPrinter):  # type: ignore[misc]
         (argument,) = expr.args
         if argument == SYMBOLS.h:
             return "log_h"
+        if argument == SYMBOLS.rest:
+            return "log_r"
         if not argument.free_symbols - {SYMBOLS.n}:
             return f"math.log({self._print(argument)})"
         return f"torch.log({self._print(argument)})"
@@ -151,24 +157,9 @@ class TorchPrinter(StrPrinter):  # type: ignore[misc]
         return str(text)
 
 
-def _variables(code: str) -> str:
-    """The lines that compute what the expression uses."""
-    words = set(re.findall(r"\w+", code))
-    lines = []
-    if words & {"log_h", "r"}:
-        lines.append("log_h = logits.log_softmax(dim=1)")
-    if "h" in words:
-        lines.append("h = logits.softmax(dim=1)")
-    if "r" in words:
-        lines.append("r = -torch.expm1(log_h)  # 1 - h")
-    if "n" in words:
-        lines.append("n = logits.shape[1]")
-    return "\n".join([*lines, _TARGET])
-
-
 def _wrapped(form: ClosedForm, printer: TorchPrinter) -> str:
     """The expression on as many lines as it needs; each term on its own if they are few."""
-    first, *others = [_spaced(printer.doprint(term)) for term in form.per_class.as_ordered_terms()]
+    first, *others = [_spaced(printer.doprint(term)) for term in form.entry.as_ordered_terms()]
     rest = [f"- {term[1:]}" if term.startswith("-") else f"+ {term}" for term in others]
     if len(rest) < 12 and all(len(line) <= _WIDTH for line in (first, *rest)):
         return "\n".join([first, *rest])
@@ -181,16 +172,16 @@ def _spaced(code: str) -> str:
     return re.sub(r"(?<!\*)([*/])(?!\*)", r" \1 ", code)
 
 
-def _over_classes(form: ClosedForm) -> str:
-    total = f"per_class.{form.over}(dim=1)"
+def _over_entries(form: ClosedForm, written: Notation) -> str:
+    total = written.mean if form.over == "mean" else written.sum
     if form.scale == 1.0 and form.offset == 0.0:
         return total
     return f"{form.scale!r} * ({total} - {form.offset!r})"
 
 
-def _notes(ready: ReadyLoss) -> str:
+def _notes(ready: ReadyLoss, written: Notation) -> str:
     """What the letters of the formula stand for."""
-    text = "h is the softmax of the logits, y the target, n the number of classes"
+    text = written.letters
     if re.search(r"\bp\b", ready.formula):
         text += ", p the probability of the target"
     if ready.artifact is None and ready.loss.extra_repr():

@@ -8,19 +8,19 @@ import sympy
 from sympy.printing.str import StrPrinter
 
 from lightning_lossmeta.artifacts.export_forms import SYMBOLS, ClosedForm, closed_form
+from lightning_lossmeta.artifacts.export_notation import notation
 from lightning_lossmeta.artifacts.zoo import ReadyLoss
 
 _SYMPY_FILE = '''\
-"""The loss '{name}': for each sample the {over} of per_class over the classes.
+"""The loss '{name}': for each sample the {over} of {entry} over its entries.
 
-h is the softmax probability of a class, y its target, n the number of classes.
+{letters}.
 """
 
 from sympy import {functions}
 
-h, n = symbols("h n", positive=True)
-y = symbols("y", nonnegative=True)
-per_class = (
+{symbols}
+{entry} = (
 {expression}
 )
 '''
@@ -42,14 +42,14 @@ def to_latex(ready: ReadyLoss, digits: int | None = None) -> str:
     """
     form = closed_form(ready)
     expression = _rounded(_shortest(_folded(form)), digits)
-    names = {SYMBOLS.h: sympy.Symbol("h_k"), SYMBOLS.y: sympy.Symbol("y_k")}
+    names = {symbol: sympy.Symbol(f"{symbol.name}_k") for symbol in form.link.symbols()}
     body = sympy.latex(expression.subs(names), ln_notation=False)
     factor = r"\frac{1}{n} " if form.over == "mean" else ""
     return rf"\mathcal{{L}} = {factor}\sum_{{k=1}}^{{n}} \left[ {body} \right]" + "\n"
 
 
 def to_sympy(ready: ReadyLoss, digits: int | None = None) -> str:
-    """The text of a Python file with the loss of one class as a SymPy expression.
+    """The text of a Python file with the loss of one class or entry as a SymPy expression.
 
     Args:
         ready: A loss that is written class by class.
@@ -60,6 +60,7 @@ def to_sympy(ready: ReadyLoss, digits: int | None = None) -> str:
     """
     form = closed_form(ready)
     expression = _rounded(_folded(form), digits, whole=False)
+    written = notation(form.link)
     text = textwrap.fill(
         ExactPrinter().doprint(expression), 92, break_long_words=False, break_on_hyphens=False
     )
@@ -69,6 +70,9 @@ def to_sympy(ready: ReadyLoss, digits: int | None = None) -> str:
         functions=", ".join(sorted(used)),
         name="".join(c for c in ready.name if c.isalnum() or c in "._- "),
         over=form.over,
+        entry=written.entry,
+        letters=written.letters,
+        symbols=written.sympy,
         expression=textwrap.indent(text, "    "),
     )
 
@@ -82,7 +86,7 @@ class ExactPrinter(StrPrinter):  # type: ignore[misc]
 
 def _folded(form: ClosedForm) -> sympy.Expr:
     """The expression with 1 - h for its symbol, normalised."""
-    expression = form.per_class.subs(SYMBOLS.rest, 1 - SYMBOLS.h)
+    expression = form.entry.subs(SYMBOLS.rest, 1 - SYMBOLS.h)
     if form.scale == 1.0 and form.offset == 0.0:
         return expression
     return sympy.Float(form.scale) * (expression - sympy.Float(form.offset))

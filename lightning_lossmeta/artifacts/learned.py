@@ -34,6 +34,7 @@ class LearnedLoss(LossFunction):
         super().__init__(artifact.reduction if reduction is None else reduction)
         self.artifact = artifact
         self.loss = artifact.build()
+        self.link = self.loss.link
 
     def per_sample(self, output: Tensor, target: Tensor) -> Tensor:
         """Loss of each sample, (B, n, ...) -> (B, ...)."""

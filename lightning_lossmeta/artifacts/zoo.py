@@ -35,9 +35,14 @@ _BASELINES: dict[str, type[LossFunction]] = {
     "absolute_cross_entropy": losses.AbsoluteCrossEntropy,
     "sparse_label_smoothing": losses.SparseLabelSmoothing,
     "focal_sparse_label_smoothing": losses.FocalSparseLabelSmoothing,
+    "binary_cross_entropy": losses.BinaryCrossEntropy,
+    "regression_squared_error": losses.RegressionSquaredError,
+    "regression_absolute_error": losses.RegressionAbsoluteError,
+    "regression_huber": losses.RegressionHuber,
 }
 _SHORT = {
     "ace": "absolute_cross_entropy",
+    "bce": "binary_cross_entropy",
     "ce": "cross_entropy",
     "gce": "generalized_cross_entropy",
     "lsr": "label_smoothing",

@@ -2,42 +2,33 @@
 
 from lightning_lossmeta.families.base import FrozenCandidate, LossFamily
 from lightning_lossmeta.families.expression.family import ExpressionFamily
-from lightning_lossmeta.families.expression.loss import ExpressionLoss, ExpressionRegressionLoss
-from lightning_lossmeta.families.expression.progress_dependent import (
-    ProgressExpressionLoss,
-    ProgressExpressionRegressionLoss,
-)
+from lightning_lossmeta.families.expression.loss import ExpressionLoss
 from lightning_lossmeta.families.expression.space import ExpressionSpace
 from lightning_lossmeta.families.network import NetworkFamily, NetworkSpace
-from lightning_lossmeta.families.network_loss import NetworkLoss, NetworkRegressionLoss
+from lightning_lossmeta.families.network_loss import NetworkLoss
 from lightning_lossmeta.families.normalisation import Normalisation
 from lightning_lossmeta.families.normalised import NormalisedFamily, NormalisedLoss
 from lightning_lossmeta.families.skeleton import Skeleton
 from lightning_lossmeta.families.spaces import FiniteSpace, Space, VectorSpace
 from lightning_lossmeta.families.taylor import TaylorFamily
-from lightning_lossmeta.families.taylor_loss import TaylorLoss, TaylorRegressionLoss
+from lightning_lossmeta.families.taylor_loss import TaylorLoss
 
 __all__ = [
     "ExpressionFamily",
     "ExpressionLoss",
-    "ExpressionRegressionLoss",
     "ExpressionSpace",
     "FiniteSpace",
     "FrozenCandidate",
     "LossFamily",
     "NetworkFamily",
     "NetworkLoss",
-    "NetworkRegressionLoss",
     "NetworkSpace",
     "Normalisation",
     "NormalisedFamily",
     "NormalisedLoss",
-    "ProgressExpressionLoss",
-    "ProgressExpressionRegressionLoss",
     "Skeleton",
     "Space",
     "TaylorFamily",
     "TaylorLoss",
-    "TaylorRegressionLoss",
     "VectorSpace",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -113,16 +113,16 @@ class LossFamily(ABC):
         return None
 
     def expression(self, candidate: Candidate) -> Any:
-        """The loss of one class, averaged over the classes, as a SymPy expression: for exports.
+        """The loss of one class, entry or number, averaged over all, in SymPy: for exports.
 
         Args:
             candidate: Of this family.
 
         Returns:
-            An expression of the :func:`class_symbols`.
+            An expression of the :meth:`~lightning_lossmeta.losses.links.Link.symbols` of its link.
 
         Raises:
-            NotImplementedError: If losses of this family are not written class by class.
+            NotImplementedError: If losses of this family are not written entry by entry.
         """
         raise NotImplementedError(f"{type(self).__name__} writes no expression of its losses.")
 
@@ -138,23 +138,3 @@ class LossFamily(ABC):
 
     def __hash__(self) -> int:
         return hash((type(self), repr(self.settings())))
-
-
-def check_problem(problem: str, kinds: Collection[str]) -> str:
-    """The kind of problem that a family is for.
-
-    Raises:
-        ValueError: If it is none of ``kinds``.
-    """
-    if not isinstance(problem, str) or problem not in kinds:
-        raise ValueError(
-            f"Expected argument `problem` to be one of {list(kinds)}, got {problem!r:.80}."
-        )
-    return problem
-
-
-def class_symbols() -> tuple[Any, Any]:
-    """SymPy's symbols of a class's probability h and target y."""
-    from sympy import Symbol  # takes half a second, which only exports need
-
-    return Symbol("h", positive=True), Symbol("y", nonnegative=True)

@@ -5,30 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import nn
 
 from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.families.base import LossFamily, check_problem
+from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.families.network_loss import (
     NetworkLoss,
-    NetworkRegressionLoss,
-    WeightedNetwork,
     count_weights,
     layers,
     network_widths,
     written,
 )
+from lightning_lossmeta.families.problem import Problem, link_of, own_loss
 from lightning_lossmeta.families.spaces import Seed, VectorSpace
 from lightning_lossmeta.losses.base import LossFunction
-
-_KINDS: dict[str, type[WeightedNetwork]] = {
-    "classification": NetworkLoss,
-    "regression": NetworkRegressionLoss,
-}
 
 
 @dataclass(frozen=True)
@@ -79,8 +73,8 @@ class NetworkFamily(LossFamily):
     Args:
         hidden: Units of each hidden layer.
         problem: ``"classification"``: the network sees a softmax probability and its entry of the
-            one-hot or soft target, and is averaged over the classes; ``"regression"``: it sees an
-            output and its target.
+            one-hot or soft target, and is averaged over the classes; ``"binary"``: it sees a
+            sigmoid probability and its label; ``"regression"``: it sees an output and its target.
 
     Raises:
         ValueError: If an argument is out of its range, or there are more than 200,000 weights.
@@ -100,34 +94,30 @@ class NetworkFamily(LossFamily):
     def __init__(
         self,
         hidden: Sequence[int] = (50, 50),
-        problem: Literal["classification", "regression"] = "classification",
+        problem: Problem = "classification",
     ) -> None:
         widths = network_widths(hidden)
         self.hidden = list(hidden)
-        self.problem = check_problem(problem, _KINDS)
+        self.link = link_of(problem)
+        self.problem = problem
         self.space = NetworkSpace.of(widths)
 
-    def build(self, candidate: Candidate) -> WeightedNetwork:
+    def build(self, candidate: Candidate) -> NetworkLoss:
         """The network with the candidate's weights."""
         if candidate.structure is not None:
             raise ValueError(
                 "Expected `structure` of a network candidate to be None, got "
                 f"{candidate.structure!r}."
             )
-        return _KINDS[self.problem](candidate.theta, self.hidden)
+        return NetworkLoss(candidate.theta, self.hidden, link=self.link)
 
     def read(self, loss: LossFunction) -> Candidate:
         """The weights of a network of this shape."""
-        kind = _KINDS[self.problem]
-        if not isinstance(loss, kind):
-            raise ValueError(f"Expected a {kind.__name__}, got {type(loss).__name__}.")
-        return Candidate(None, tuple(loss.theta.tolist()))
+        return Candidate(None, tuple(own_loss(loss, NetworkLoss, self.link).theta.tolist()))
 
     def formula(self, candidate: Candidate) -> str:
         """What the network sees, and its widths; the weights are left out."""
-        classes = self.problem == "classification"
-        text = f"network({'h' if classes else 'f'}, y), {written(self.space.widths)}"
-        return f"mean_k[ {text} ]" if classes else f"mean[ {text} ]"
+        return self.link.averaged(f"network({self.link.letter}, y), {written(self.space.widths)}")
 
     def settings(self) -> dict[str, Any]:
         """Hidden layers and kind of problem."""

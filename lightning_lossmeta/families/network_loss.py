@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor
 
-from lightning_lossmeta.losses.base import LossFunction, Reduction, soft_target
-from lightning_lossmeta.losses.regression import RegressionLoss
+from lightning_lossmeta.losses.base import Reduction
+from lightning_lossmeta.losses.elementwise import ElementwiseLoss
+from lightning_lossmeta.losses.links import Link
 
 #: More weights than any published loss network has: 2-400-400-1 has 162,001.
 MAX_WEIGHTS = 200_000
@@ -65,21 +66,34 @@ def layers(theta: Tensor, widths: Sequence[int]) -> Iterator[tuple[Tensor, Tenso
         place = end
 
 
-class WeightedNetwork(LossFunction):
-    """What loss networks of both kinds share.
+class NetworkLoss(ElementwiseLoss):
+    """A network of the prediction f and the label y, averaged over a sample's entries.
 
     With W, b the weights and biases that ``theta`` holds, layer by layer ::
 
+        L = mean_k network(f_k, y_k)
         network(f, y) = softplus(W_n relu(... relu(W_1 [f, y] + b_1) ...) + b_n)
 
     Args:
         theta: Of each layer the weight, row by row, then the bias.
         hidden: Units of each hidden layer.
         reduction: As in :class:`~lightning_lossmeta.losses.base.LossFunction`.
+        link: As in :class:`~lightning_lossmeta.losses.elementwise.ElementwiseLoss`.
 
     Raises:
         ValueError: If ``theta`` has the wrong length or is not finite, or ``hidden`` is no list of
             widths.
+
+    Source: Bechtle et al. (2021), "Meta learning via learned loss" (ML3). Theirs sees all classes
+    of a sample at once; class by class, one loss serves any number of classes.
+
+    >>> loss = NetworkLoss([1, 0, 0, 1, 0], hidden=[1])  # softplus(relu(f))
+    >>> loss(torch.zeros(1, 2), torch.tensor([0]))
+    tensor(0.9741)
+    >>> from lightning_lossmeta.losses import Identity
+    >>> loss = NetworkLoss([1, -1, 0, 1, 0], hidden=[1], link=Identity())  # softplus(relu(f - y))
+    >>> loss(torch.tensor([2.0]), torch.tensor([1.0]))
+    tensor(1.3133)
     """
 
     theta: Tensor
@@ -89,8 +103,9 @@ class WeightedNetwork(LossFunction):
         theta: Sequence[float],
         hidden: Sequence[int] = (50, 50),
         reduction: Reduction = "mean",
+        link: Link | None = None,
     ) -> None:
-        super().__init__(reduction)
+        super().__init__(link, reduction)
         self.widths = network_widths(hidden)
         if len(theta) != (count := count_weights(self.widths)):
             raise ValueError(
@@ -102,60 +117,17 @@ class WeightedNetwork(LossFunction):
         values = torch.tensor([float(value) for value in theta], dtype=torch.float64)
         self.register_buffer("theta", values, persistent=False)
 
-    def network(self, f: Tensor, y: Tensor) -> Tensor:
-        """The network, element by element, of two tensors of one shape and dtype."""
-        units = torch.stack([f, y], dim=-1)
-        *inner, (weight, bias) = layers(self.theta.to(f.dtype), self.widths)
+    def values(self, prediction: Tensor, label: Tensor) -> Tensor:
+        """The network, entry by entry."""
+        units = torch.stack([prediction, label], dim=-1)
+        *inner, (weight, bias) = layers(self.theta.to(prediction.dtype), self.widths)
         for inner_weight, inner_bias in inner:
             units = F.linear(units, inner_weight, inner_bias).relu()
         return F.softplus(F.linear(units, weight, bias), threshold=_LINEAR).squeeze(-1)
 
     def extra_repr(self) -> str:
-        """The widths, for ``print``."""
-        return written(self.widths)
-
-
-class NetworkLoss(WeightedNetwork):
-    """A network of the softmax probability f and the label y, averaged over the classes.
-
-    With f, y those of class k ::
-
-        L = mean_k network(f, y; theta)
-
-    The arguments are those of :class:`WeightedNetwork`.
-
-    Source: Bechtle et al. (2021), "Meta learning via learned loss" (ML3). Theirs sees all classes
-    of a sample at once; class by class, one loss serves any number of classes.
-
-    >>> loss = NetworkLoss([1, 0, 0, 1, 0], hidden=[1])  # softplus(relu(f))
-    >>> loss(torch.zeros(1, 2), torch.tensor([0]))
-    tensor(0.9741)
-    """
-
-    def per_sample(self, output: Tensor, target: Tensor) -> Tensor:
-        """Loss of each sample, (B, n, ...) -> (B, ...)."""
-        return self.from_probabilities(output.softmax(dim=1), target)
-
-    def from_probabilities(self, h: Tensor, target: Tensor) -> Tensor:
-        """The network itself, of any h (B, n, ...)."""
-        return self.network(h, soft_target(h, target)).mean(dim=1)
-
-
-class NetworkRegressionLoss(WeightedNetwork, RegressionLoss):
-    """A network of the output f and the target y, averaged over a sample's entries.
-
-    The arguments are those of :class:`WeightedNetwork`.
-
-    Source: Bechtle et al. (2021), "Meta learning via learned loss" (ML3).
-
-    >>> loss = NetworkRegressionLoss([1, -1, 0, 1, 0], hidden=[1])  # softplus(relu(f - y))
-    >>> loss(torch.tensor([2.0]), torch.tensor([1.0]))
-    tensor(1.3133)
-    """
-
-    def values(self, output: Tensor, target: Tensor) -> Tensor:
-        """The network, entry by entry."""
-        return self.network(output, target)
+        """Widths and link, for ``print``."""
+        return ", ".join(filter(None, (written(self.widths), super().extra_repr())))
 
 
 def written(widths: Sequence[int]) -> str:

@@ -15,8 +15,9 @@ from lightning_lossmeta.families.base import FrozenCandidate, LossFamily, Unusab
 from lightning_lossmeta.families.normalisation import Normalisation
 from lightning_lossmeta.families.simplex import simplex_points
 from lightning_lossmeta.families.skeleton import Skeleton
-from lightning_lossmeta.losses.base import LossFunction
+from lightning_lossmeta.losses.base import LossFunction, check_class_probabilities
 from lightning_lossmeta.losses.checks import check_interval
+from lightning_lossmeta.losses.links import without
 from lightning_lossmeta.losses.progress_dependent import at_progress
 
 # Ranges below this, absolute or relative to the values, are what rounding makes of a constant.
@@ -37,6 +38,7 @@ class NormalisedLoss(LossFunction):
     def __init__(self, loss: LossFunction, normalisation: Normalisation) -> None:
         super().__init__(loss.reduction)
         self.loss = loss
+        self.link = loss.link
         self.normalisation = normalisation
         for name in ("scale", "offset"):
             value = torch.tensor(getattr(normalisation, name), dtype=torch.float64)
@@ -44,14 +46,15 @@ class NormalisedLoss(LossFunction):
 
     def per_sample(self, output: Tensor, target: Tensor) -> Tensor:
         """Loss of each sample, (B, n, ...) -> (B, ...)."""
-        return self._mapped(self.loss.per_sample(output, target))
+        return self._mapped(self.loss.per_sample(output, target), target)
 
     def from_probabilities(self, h: Tensor, target: Tensor) -> Tensor:
         """The loss's own extension to any h (B, n, ...), mapped."""
-        return self._mapped(self.loss.from_probabilities(h, target))
+        return self._mapped(self.loss.from_probabilities(h, target), target)
 
-    def _mapped(self, losses: Tensor) -> Tensor:
-        return self.scale.to(losses.dtype) * (losses - self.offset.to(losses.dtype))
+    def _mapped(self, losses: Tensor, target: Tensor) -> Tensor:
+        mapped = self.scale.to(losses.dtype) * (losses - self.offset.to(losses.dtype))
+        return without(mapped, self.link.ignored(target))
 
 
 class NormalisedFamily(LossFamily):
@@ -95,7 +98,9 @@ class NormalisedFamily(LossFamily):
 
         Raises:
             ValueError: If the loss is constant or not finite on the simplex.
+            TypeError: If it takes no probabilities of classes.
         """
+        check_class_probabilities(loss)
         with torch.no_grad(), at_progress(loss, 0.5):
             values = loss.per_sample(self._logits, self._target)
         low, high = float(values.min()), float(values.max())

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.families.base import LossFamily, check_problem, class_symbols
+from lightning_lossmeta.families.base import LossFamily
+from lightning_lossmeta.families.problem import Problem, link_of, own_loss
 from lightning_lossmeta.families.spaces import VectorSpace
 from lightning_lossmeta.families.taylor_loss import (
     CONVENTIONS,
     TaylorLoss,
-    TaylorPolynomial,
-    TaylorRegressionLoss,
     Term,
     factorial,
     taylor_terms,
 )
 from lightning_lossmeta.losses.base import LossFunction
-
-_KINDS: dict[str, type[TaylorPolynomial]] = {
-    "classification": TaylorLoss,
-    "regression": TaylorRegressionLoss,
-}
 
 # Powers (of prediction, of label) and coefficients, up to terms without a gradient.
 _SQUARED: dict[Term, float] = {(2, 0): 1.0, (1, 1): -2.0}
@@ -31,11 +25,13 @@ _ABSOLUTE: dict[Term, float] = {(1, 0): 1.0, (1, 1): -2.0}
 
 _STARTS: dict[str, dict[str, dict[Term, float]]] = {
     "classification": {"zero": {}, "mse": _SQUARED, "mae": _ABSOLUTE},
+    "binary": {"zero": {}, "mse": _SQUARED, "mae": _ABSOLUTE},
     "regression": {"zero": {}, "mse": _SQUARED},
 }
 
 _BASELINES: dict[str, dict[str, dict[Term, float]]] = {
     "classification": {"mse": _SQUARED, "mae": _ABSOLUTE},
+    "binary": {"mse": _SQUARED, "mae": _ABSOLUTE},
     "regression": {"squared error": _SQUARED},
 }
 
@@ -46,11 +42,12 @@ class TaylorFamily(LossFamily):
     Args:
         order: Total degree of the polynomial.
         convention: ``"taylorglo"`` or ``"robust"``.
-        start: Where a search begins: ``"zero"``, ``"mse"``, ``"mae"`` (of class probabilities
-            alone), or the parameters. Terms without a gradient in the prediction are left out.
+        start: Where a search begins: ``"zero"``, ``"mse"``, ``"mae"`` (of probabilities alone), or
+            the parameters. Terms without a gradient in the prediction are left out.
         problem: ``"classification"``: a polynomial of a softmax probability and its entry of the
-            one-hot or soft target, averaged over the classes; ``"regression"``: of an output and
-            its target.
+            one-hot or soft target, averaged over the classes; ``"binary"``: of a sigmoid
+            probability and its label, for one logit or several that do not exclude each other;
+            ``"regression"``: of an output and its target.
 
     Raises:
         ValueError: If the order is below 1, the convention, start or problem is unknown, or the
@@ -73,9 +70,10 @@ class TaylorFamily(LossFamily):
         order: int = 3,
         convention: str = "taylorglo",
         start: str | list[float] = "zero",
-        problem: Literal["classification", "regression"] = "classification",
+        problem: Problem = "classification",
     ) -> None:
-        self.problem = check_problem(problem, _KINDS)
+        self.link = link_of(problem)
+        self.problem = problem
         self.order = order
         self.convention = convention
         self.terms = taylor_terms(order, convention)
@@ -120,27 +118,23 @@ class TaylorFamily(LossFamily):
             f"{len(self.terms) + 2} finite numbers, got {start!r:.200}."
         )
 
-    def build(self, candidate: Candidate) -> TaylorPolynomial:
+    def build(self, candidate: Candidate) -> TaylorLoss:
         """The loss with the candidate's coefficients."""
         if candidate.structure is not None:
             raise ValueError(
                 f"Expected `structure` of a Taylor candidate to be None, got "
                 f"{candidate.structure!r}."
             )
-        return _KINDS[self.problem](candidate.theta, self.order, self.convention)
+        return TaylorLoss(candidate.theta, self.order, self.convention, link=self.link)
 
     def read(self, loss: LossFunction) -> Candidate:
         """The coefficients of a polynomial."""
-        kind = _KINDS[self.problem]
-        if not isinstance(loss, kind):
-            raise ValueError(f"Expected a {kind.__name__}, got {type(loss).__name__}.")
-        return Candidate(None, tuple(loss.theta.tolist()))
+        return Candidate(None, tuple(own_loss(loss, TaylorLoss, self.link).theta.tolist()))
 
     def formula(self, candidate: Candidate) -> str:
         """The polynomial with four significant digits; zero terms are left out."""
         style = CONVENTIONS[self.convention]
-        classes = self.problem == "classification"
-        h = _shifted("h" if classes else "f", candidate.theta[1 - style.label_centre])
+        h = _shifted(self.link.letter, candidate.theta[1 - style.label_centre])
         y = _shifted("y", candidate.theta[style.label_centre])
         text = ""
         for value, (i, j) in zip(candidate.theta[2:], self.terms, strict=True):
@@ -151,21 +145,15 @@ class TaylorFamily(LossFamily):
             factors = [f"{abs(value):.4g}"] if abs(value) != 1 else []
             factors += [_power(h, i)] + ([_power(y, j)] if j else [])
             text += f" {sign}{' '.join(factors)}"
-        return f"mean{'_k' if classes else ''}[{text or ' 0'} ]"
+        return self.link.averaged(text[1:] or "0")
 
     def expression(self, candidate: Candidate) -> Any:
-        """The polynomial, term by term, with coefficients as they are.
-
-        Raises:
-            NotImplementedError: If it is for regression.
-        """
-        if self.problem != "classification":
-            raise NotImplementedError("Losses for regression are not written class by class.")
+        """The polynomial, term by term, with coefficients as they are."""
         from sympy import Add, Float, Mul
         from sympy.core.parameters import distribute
 
         style = CONVENTIONS[self.convention]
-        h, y = class_symbols()
+        h, y = self.link.symbols()
         with distribute(False):  # keeps a factor in front of its bracket
             d = h - Float(candidate.theta[1 - style.label_centre])
             e = y - Float(candidate.theta[style.label_centre])
@@ -176,7 +164,7 @@ class TaylorFamily(LossFamily):
             return Add(*terms)
 
     def baselines(self) -> dict[str, Candidate]:
-        """Squared error and, of class indices, absolute error; each up to a constant.
+        """Squared error and, of probabilities, absolute error; each up to a constant.
 
         >>> list(TaylorFamily().baselines()), list(TaylorFamily(problem="regression").baselines())
         (['mse', 'mae'], ['squared error'])

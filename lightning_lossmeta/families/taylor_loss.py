@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lightning_lossmeta.losses.base import LossFunction, Reduction, soft_target
-from lightning_lossmeta.losses.regression import RegressionLoss
+from lightning_lossmeta.losses.base import Reduction
+from lightning_lossmeta.losses.elementwise import ElementwiseLoss
+from lightning_lossmeta.losses.links import Link
 
 Term = tuple[int, int]
 
@@ -62,21 +63,31 @@ CONVENTIONS = {
 }
 
 
-class TaylorPolynomial(LossFunction):
-    """What Taylor losses of both kinds share.
+class TaylorLoss(ElementwiseLoss):
+    """A polynomial P of the prediction h and the label y, averaged over a sample's entries.
 
-    With d = (prediction) - (its centre) and e = (label) - (its centre)::
+    With d = h - (prediction centre) and e = y - (label centre)::
 
-        P = sign * sum_ij theta_ij d^i e^j [/ (i! j!)],   i >= 1, i + j <= order
+        L = mean_k P(d_k, e_k)
+        P(d, e) = sign * sum_ij theta_ij d^i e^j [/ (i! j!)],   i >= 1, i + j <= order
 
     Args:
         theta: The two centres, then one coefficient a term, in the convention's order.
         order: Total degree, at least 1.
         convention: ``"taylorglo"`` (Gonzalez & Miikkulainen) or ``"robust"`` (Gao et al., eq. 4).
         reduction: As in :class:`~lightning_lossmeta.losses.base.LossFunction`.
+        link: As in :class:`~lightning_lossmeta.losses.elementwise.ElementwiseLoss`.
 
     Raises:
         ValueError: If ``theta`` has the wrong length or is not finite, or ``order`` < 1.
+
+    >>> mse = TaylorLoss([0, 0, 0, -1, 0, 2, 0, 0])  # equal to MSE but for a constant
+    >>> mse(torch.zeros(1, 2), torch.tensor([0]))
+    tensor(-0.2500)
+    >>> from lightning_lossmeta.losses import Identity
+    >>> squared = TaylorLoss([0, 0, 0, -1, 0, 2, 0, 0], link=Identity())  # (f - y)^2 - y^2
+    >>> squared(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 4.0]))
+    tensor(-6.5000)
     """
 
     theta: Tensor
@@ -87,8 +98,9 @@ class TaylorPolynomial(LossFunction):
         order: int = 3,
         convention: str = "taylorglo",
         reduction: Reduction = "mean",
+        link: Link | None = None,
     ) -> None:
-        super().__init__(reduction)
+        super().__init__(link, reduction)
         self.order = order
         self.convention = convention
         self.terms = taylor_terms(order, convention)
@@ -102,8 +114,8 @@ class TaylorPolynomial(LossFunction):
         values = torch.tensor([float(value) for value in theta], dtype=torch.float64)
         self.register_buffer("theta", values, persistent=False)
 
-    def polynomial(self, prediction: Tensor, label: Tensor) -> Tensor:
-        """The polynomial, element by element, of two tensors of one shape and dtype."""
+    def values(self, prediction: Tensor, label: Tensor) -> Tensor:
+        """The polynomial, entry by entry."""
         style = CONVENTIONS[self.convention]
         theta = self.theta.to(prediction.dtype)
         d = prediction - theta[1 - style.label_centre]
@@ -128,50 +140,9 @@ class TaylorPolynomial(LossFunction):
         return functools.reduce(lambda total, weight: total * e + weight, weights)
 
     def extra_repr(self) -> str:
-        """Order and convention for ``print``."""
-        return f"order={self.order}, convention={self.convention!r}"
-
-
-class TaylorLoss(TaylorPolynomial):
-    """A polynomial P of the softmax probability h and the label y, averaged over the classes.
-
-    With d = h - (prediction centre) and e = y - (label centre)::
-
-        L = mean_k P(d, e)
-
-    The arguments are those of :class:`TaylorPolynomial`.
-
-    >>> mse = TaylorLoss([0, 0, 0, -1, 0, 2, 0, 0])  # equal to MSE but for a constant
-    >>> mse(torch.zeros(1, 2), torch.tensor([0]))
-    tensor(-0.2500)
-    """
-
-    def per_sample(self, output: Tensor, target: Tensor) -> Tensor:
-        """Loss of each sample, (B, n, ...) -> (B, ...)."""
-        return self.from_probabilities(output.softmax(dim=1), target)
-
-    def from_probabilities(self, h: Tensor, target: Tensor) -> Tensor:
-        """The polynomial itself, of any h (B, n, ...)."""
-        return self.polynomial(h, soft_target(h, target)).mean(dim=1)
-
-
-class TaylorRegressionLoss(TaylorPolynomial, RegressionLoss):
-    """A polynomial P of the output f and the target y, averaged over a sample's entries.
-
-    With d = f - (prediction centre) and e = y - (label centre)::
-
-        L = mean P(d, e)
-
-    The arguments are those of :class:`TaylorPolynomial`.
-
-    >>> squared = TaylorRegressionLoss([0, 0, 0, -1, 0, 2, 0, 0])  # (f - y)^2 - y^2
-    >>> squared(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 4.0]))
-    tensor(-6.5000)
-    """
-
-    def values(self, output: Tensor, target: Tensor) -> Tensor:
-        """The polynomial, entry by entry."""
-        return self.polynomial(output, target)
+        """Order, convention and link for ``print``."""
+        own = f"order={self.order}, convention={self.convention!r}"
+        return ", ".join(filter(None, (own, super().extra_repr())))
 
 
 def taylor_terms(order: int, convention: str) -> tuple[Term, ...]:

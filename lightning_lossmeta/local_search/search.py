@@ -16,10 +16,10 @@ from lightning_lossmeta.evaluation import Curve, Evaluation, Status
 from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.local_search.optimizers import State, UnrolledAdam
 from lightning_lossmeta.local_search.unrolled import Episode, meta_gradient
-from lightning_lossmeta.losses import CrossEntropy, RegressionSquaredError
+from lightning_lossmeta.losses import baseline_losses
 from lightning_lossmeta.losses.base import LossFunction
+from lightning_lossmeta.losses.links import Link
 from lightning_lossmeta.losses.progress_dependent import set_progress
-from lightning_lossmeta.losses.regression import RegressionLoss
 from lightning_lossmeta.training.session import failure
 
 MetaLoss = Callable[[Episode, LossFunction, Tensor, LossFunction], Tensor]
@@ -37,8 +37,9 @@ class LocalSearch:
         meta_lr: Step length of Adam.
         noise: Standard deviation of what is added to theta at first.
         seed: Draws it.
-        task_loss: What training is for; ``None`` for squared error where the loss is one of
-            regression, else cross-entropy.
+        task_loss: What training is for; ``None`` for the first of the
+            :func:`~lightning_lossmeta.losses.baselines.baseline_losses` of the loss's link:
+            cross-entropy, binary cross-entropy or squared error.
         meta_loss: The back end.
     """
 
@@ -63,7 +64,7 @@ class LocalSearch:
         self._moments: State = ()
         try:
             self.loss = family.build(candidate)
-            self.task_loss = task_loss or _default_task_loss(isinstance(self.loss, RegressionLoss))
+            self.task_loss = task_loss or _default_task_loss(self.loss.link)
             self.theta = _perturbed(theta_of(self.loss), noise, seed)
         except Exception as error:  # a candidate may be no loss at all
             self.verdict = failure(candidate, error)
@@ -187,5 +188,5 @@ def seed_torch(seed: int, device: torch.device) -> None:
 
 
 @cache
-def _default_task_loss(regression: bool) -> LossFunction:
-    return RegressionSquaredError() if regression else CrossEntropy()
+def _default_task_loss(link: Link) -> LossFunction:
+    return next(iter(baseline_losses(link).values()))

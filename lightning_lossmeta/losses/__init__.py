@@ -2,17 +2,21 @@
 
 from lightning_lossmeta.losses import functional
 from lightning_lossmeta.losses.active_passive import NCEAndMAE, NCEAndRCE, NormalizedCrossEntropy
-from lightning_lossmeta.losses.base import ExactBuffers, LossFunction, Reduction, soft_target
+from lightning_lossmeta.losses.base import ExactBuffers, LossFunction, Reduction
+from lightning_lossmeta.losses.baselines import baseline_losses
+from lightning_lossmeta.losses.binary import BinaryCrossEntropy
 from lightning_lossmeta.losses.bootstrap import BootstrapHard, BootstrapSoft
 from lightning_lossmeta.losses.classification import ClassificationLoss
 from lightning_lossmeta.losses.cross_entropy import CrossEntropy, LabelSmoothing
 from lightning_lossmeta.losses.distance import MeanAbsoluteError, MeanSquaredError
+from lightning_lossmeta.losses.elementwise import ElementwiseLoss
 from lightning_lossmeta.losses.focal import Focal, Poly1
 from lightning_lossmeta.losses.forward_correction import ForwardCorrection
 from lightning_lossmeta.losses.generalized import (
     GeneralizedCrossEntropy,
     TruncatedGeneralizedCrossEntropy,
 )
+from lightning_lossmeta.losses.links import Identity, Link, Sigmoid, Softmax, soft_target
 from lightning_lossmeta.losses.progress_dependent import (
     ProgressDependentLoss,
     at_progress,
@@ -32,16 +36,20 @@ from lightning_lossmeta.losses.symmetric import SymmetricCrossEntropy
 __all__ = [
     "AbsoluteCrossEntropy",
     "Baikal",
+    "BinaryCrossEntropy",
     "BootstrapHard",
     "BootstrapSoft",
     "ClassificationLoss",
     "CrossEntropy",
+    "ElementwiseLoss",
     "ExactBuffers",
     "Focal",
     "FocalSparseLabelSmoothing",
     "ForwardCorrection",
     "GeneralizedCrossEntropy",
+    "Identity",
     "LabelSmoothing",
+    "Link",
     "LossFunction",
     "MeanAbsoluteError",
     "MeanSquaredError",
@@ -55,10 +63,13 @@ __all__ = [
     "RegressionHuber",
     "RegressionLoss",
     "RegressionSquaredError",
+    "Sigmoid",
+    "Softmax",
     "SparseLabelSmoothing",
     "SymmetricCrossEntropy",
     "TruncatedGeneralizedCrossEntropy",
     "at_progress",
+    "baseline_losses",
     "depends_on_progress",
     "functional",
     "set_progress",

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_lossmeta.losses.checks import check_not_empty
+from lightning_lossmeta.losses.links import Link, Softmax
 
 Reduction = Literal["mean", "sum", "none"]
 
@@ -38,11 +39,20 @@ class LossFunction(ExactBuffers, ABC):
     not depend on the loss it was trained with. The buffers keep their dtype when a module is cast.
 
     Args:
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` over the samples.
+        reduction: ``"mean"``, ``"sum"`` or ``"none"`` over the samples; samples that the link
+            ignores are not counted by the mean.
+
+    Attributes:
+        link: What kind of problem it is for, and how outputs become predictions.
+        has_progress: Whether it has the buffer ``progress``, which depends on the training: see
+            :func:`~lightning_lossmeta.losses.progress_dependent.set_progress`.
 
     Raises:
         ValueError: If ``reduction`` is none of the three.
     """
+
+    link: Link = Softmax()
+    has_progress: bool = False
 
     def __init__(self, reduction: Reduction = "mean") -> None:
         super().__init__()
@@ -57,8 +67,9 @@ class LossFunction(ExactBuffers, ABC):
         """Loss of each sample.
 
         Args:
-            output: Logits ``(B, n, ...)``.
-            target: Class indices ``(B, ...)`` or probabilities ``(B, n, ...)``.
+            output: Logits ``(B, n, ...)``, or what the link takes.
+            target: Class indices ``(B, ...)`` or probabilities ``(B, n, ...)``, or what the link
+                takes.
 
         Returns:
             ``(B, ...)``, in the dtype of ``output``.
@@ -78,7 +89,11 @@ class LossFunction(ExactBuffers, ABC):
 
         Returns:
             ``(B, ...)``.
+
+        Raises:
+            TypeError: If the loss takes no probabilities of classes.
         """
+        check_class_probabilities(self)
         return self.per_sample(h.log(), target)
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
@@ -93,33 +108,20 @@ class LossFunction(ExactBuffers, ABC):
                 output = output.float()
             losses = self.per_sample(output, target)
             if self.reduction == "mean":
-                return losses.mean()
+                ignored = self.link.ignored(target)
+                return losses.mean() if ignored is None else losses.sum() / (~ignored).sum()
             return losses.sum() if self.reduction == "sum" else losses
 
 
-def soft_target(output: Tensor, target: Tensor) -> Tensor:
-    """The target as probabilities of the shape and dtype of ``output``.
-
-    Args:
-        output: Logits ``(B, n, ...)``.
-        target: Class indices ``(B, ...)``, or probabilities ``(B, n, ...)``, passed through.
+def check_class_probabilities(loss: LossFunction) -> None:
+    """Refuse a loss whose predictions are no probabilities of classes that exclude each other.
 
     Raises:
-        ValueError: If neither shape fits.
-
-    >>> soft_target(torch.zeros(2, 3), torch.tensor([2, 0]))
-    tensor([[0., 0., 1.],
-            [1., 0., 0.]])
+        TypeError: If its link is another than the softmax.
     """
-    if target.shape == output.shape and target.is_floating_point():
-        return target.to(output.dtype)
-    if output.ndim < 2 or target.shape != output.shape[:1] + output.shape[2:]:
-        raise ValueError(
-            f"Expected argument `target` to hold class indices of shape "
-            f"{tuple(output.shape[:1] + output.shape[2:])} or probabilities of shape "
-            f"{tuple(output.shape)} for `output` of shape {tuple(output.shape)}, "
-            f"got {tuple(target.shape)} of {target.dtype}."
+    if not loss.link.simplex:
+        raise TypeError(
+            "Expected a classification loss, of probabilities that sum to one over the classes, "
+            f"got {type(loss).__name__} with the link {loss.link!r}, which is for "
+            f"problem={loss.link.problem!r}."
         )
-    shape = [1, -1] + [1] * (output.ndim - 2)
-    classes = torch.arange(output.shape[1], device=output.device).view(shape)
-    return (target.unsqueeze(1) == classes).to(output.dtype)

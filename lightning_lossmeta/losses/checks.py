@@ -66,6 +66,26 @@ def check_shapes(output: Tensor, target: Tensor, weight: Tensor | None) -> None:
         ValueError: If shapes do not fit, the batch is empty, or there are fewer than two classes.
         TypeError: If logits are no floating-point numbers, or indices no integers.
     """
+    check_class_shapes(output, target)
+    check_not_empty(output)
+    if weight is not None and weight.shape != (output.shape[1],):
+        raise ValueError(
+            f"Expected argument `weight` to hold one number for each of the {output.shape[1]} "
+            f"classes, got shape {tuple(weight.shape)}."
+        )
+
+
+def check_class_shapes(output: Tensor, target: Tensor) -> None:
+    """Refuse logits and targets that are not of classes, or do not fit together.
+
+    Args:
+        output: Logits ``(B, n, ...)``.
+        target: Class indices ``(B, ...)`` or probabilities ``(B, n, ...)``.
+
+    Raises:
+        ValueError: If shapes do not fit, or there are fewer than two classes.
+        TypeError: If logits are no floating-point numbers, or indices no integers.
+    """
     if not output.is_floating_point():
         raise TypeError(
             f"Expected argument `output` to hold floating-point logits, got {output.dtype}."
@@ -73,27 +93,87 @@ def check_shapes(output: Tensor, target: Tensor, weight: Tensor | None) -> None:
     if output.ndim < 2 or output.shape[1] < 2:
         raise ValueError(
             "Expected argument `output` to hold logits of shape (batch, classes, ...) with at "
-            f"least 2 classes, got shape {tuple(output.shape)}."
+            f"least 2 classes, got shape {tuple(output.shape)}: {_ONE_LOGIT}."
         )
-    check_not_empty(output)
     indices = output.shape[:1] + output.shape[2:]
     soft = target.is_floating_point()
-    if target.shape != (output.shape if soft else indices):
-        if soft and target.shape == indices:
-            raise TypeError(
-                f"Expected argument `target` of shape {tuple(indices)} to hold class indices of an "
-                f"integer type, got {target.dtype}."
-            )
-        raise ValueError(
-            f"Expected argument `target` to hold class indices of shape {tuple(indices)} or "
-            f"floating-point probabilities of shape {tuple(output.shape)} for `output` of shape "
-            f"{tuple(output.shape)}, got {tuple(target.shape)} of {target.dtype}."
+    if target.shape == (output.shape if soft else indices):
+        return
+    if soft and target.shape == indices:
+        raise TypeError(
+            f"Expected argument `target` of shape {tuple(indices)} to hold class indices of an "
+            f"integer type, got {target.dtype}."
         )
-    if weight is not None and weight.shape != (output.shape[1],):
+    several = f": {_SEVERAL}" if target.shape == output.shape else ""
+    raise ValueError(
+        f"Expected argument `target` to hold class indices of shape {tuple(indices)} or "
+        f"floating-point probabilities of shape {tuple(output.shape)} for `output` of shape "
+        f"{tuple(output.shape)}, got {tuple(target.shape)} of {target.dtype}{several}."
+    )
+
+
+_BINARY = 'BinaryCrossEntropy, or a loss learned with problem="binary"'
+_ONE_LOGIT = f"a softmax of one logit is always 1, train it with {_BINARY}"
+_SEVERAL = f"train labels that do not exclude each other with {_BINARY}"
+
+# Sums of probabilities that someone rounded to a few digits, or half precision did.
+_ROUNDED = 0.02
+
+
+def check_probabilities(target: Tensor) -> None:
+    """Refuse soft targets that are no probabilities, where that makes no device wait.
+
+    Args:
+        target: ``(B, n, ...)``.
+
+    Raises:
+        ValueError: If an entry is negative, or a sum over the classes is not one, as that of
+            several labels at once.
+    """
+    if not can_be_read(target):
+        return
+    sums = target.sum(dim=1)
+    wrong = ~((sums - 1).abs() <= _ROUNDED)
+    if bool(wrong.any()):
         raise ValueError(
-            f"Expected argument `weight` to hold one number for each of the {output.shape[1]} "
-            f"classes, got shape {tuple(weight.shape)}."
+            "Expected argument `target` to hold probabilities that sum to one over the classes, "
+            f"got a sum of {float(sums[wrong][0]):g}: {_SEVERAL}."
         )
+    if bool((target < 0).any()):
+        raise ValueError(
+            f"Expected argument `target` to hold probabilities, got {float(target.min()):g}."
+        )
+
+
+def check_one_shape(output: Tensor, target: Tensor) -> None:
+    """Refuse outputs and targets of two shapes, of which nothing is broadcast.
+
+    Args:
+        output: ``(B, ...)``.
+        target: Of that shape.
+
+    Raises:
+        ValueError: If the shapes differ, or there is no batch.
+        TypeError: If the outputs are no floating-point numbers.
+    """
+    if not output.is_floating_point():
+        raise TypeError(
+            f"Expected argument `output` to hold floating-point numbers, got {output.dtype}."
+        )
+    if output.shape != target.shape or output.ndim == 0:
+        raise ValueError(
+            "Expected arguments `output` and `target` to have one shape (batch, ...), got "
+            f"{tuple(output.shape)} and {tuple(target.shape)}."
+        )
+
+
+def can_be_read(values: Tensor) -> bool:
+    """Whether a look at values costs little: on the CPU, outside of ``vmap`` and of compilers."""
+    return (
+        values.device.type == "cpu"
+        and not torch.compiler.is_compiling()
+        and not torch._C._functorch.is_batchedtensor(values)
+    )
 
 
 def check_values(output: Tensor, target: Tensor, ignore_index: int) -> None:

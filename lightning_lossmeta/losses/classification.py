@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from lightning_lossmeta.losses.base import LossFunction, Reduction
-from lightning_lossmeta.losses.checks import check_shapes, check_values
+from lightning_lossmeta.losses.checks import check_probabilities, check_shapes, check_values
+from lightning_lossmeta.losses.links import Softmax
 
 # Log-probabilities (B, n, ...), target, class weights (n,) or None -> weighted losses (B, ...).
 Values = Callable[[Tensor, Tensor, Tensor | None], Tensor]
@@ -71,6 +72,7 @@ def _weighted(
     if weight is not None:
         weight = weight.to(device=output.device, dtype=output.dtype)
     if target.is_floating_point():
+        check_probabilities(target)
         losses = values(log_h, target.to(output.dtype), weight)
         return losses, losses.numel()
     target = target.long()
@@ -166,6 +168,7 @@ class ClassificationLoss(LossFunction):
                 )
         self.register_buffer("weight", weight, persistent=False)
         self.ignore_index = ignore_index
+        self.link = Softmax(ignore_index)
         self.validate_args = validate_args
 
     @abstractmethod

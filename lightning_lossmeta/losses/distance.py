@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from lightning_lossmeta.losses.base import Reduction, soft_target
+from lightning_lossmeta.losses.base import Reduction
 from lightning_lossmeta.losses.classification import ClassificationLoss, evaluate, times_weight
+from lightning_lossmeta.losses.links import soft_target
 
 
 def _squared(h: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor
 
 from lightning_lossmeta.losses.base import Reduction
@@ -31,7 +32,7 @@ def _forward_correction(
         columns = log_transition.view(*transition.shape, *[1] * (log_h.ndim - 2))
         log_noisy = (log_h.unsqueeze(2) + columns).logsumexp(dim=1)
         return at_target(Tensor.neg, log_noisy, target, weight)
-    column = log_transition.T[target].movedim(-1, 1)
+    column = F.embedding(target, log_transition.T).movedim(-1, 1)  # refuses indices below 0
     return times_weight(-(log_h + column).logsumexp(dim=1), target, weight)
 
 

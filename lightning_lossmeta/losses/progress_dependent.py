@@ -42,7 +42,13 @@ class ProgressDependentLoss(LossFunction):
 
     def __init__(self, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
-        self.register_buffer("progress", torch.zeros((), dtype=torch.float64), persistent=False)
+        register_progress(self)
+
+
+def register_progress(loss: LossFunction) -> None:
+    """Give a loss the number ``progress`` (), which makes it one that depends on it."""
+    loss.has_progress = True
+    loss.register_buffer("progress", torch.zeros((), dtype=torch.float64), persistent=False)
 
 
 def set_progress(module: nn.Module, value: float) -> None:
@@ -93,12 +99,15 @@ def depends_on_progress(module: nn.Module) -> bool:
 def _progress_tensors(module: nn.Module) -> Iterator[Tensor]:
     """The progress of each loss that depends on it, (), and of each stacked group, (C,)."""
     for part in module.modules():
-        if isinstance(part, ProgressDependentLoss):
-            yield part.progress
+        if _has_progress(part):
+            yield part.get_buffer("progress")
         # StackedLosses keep one loss of each group beside the buffers of all: see there.
         for number, loss in enumerate(getattr(part, "_skeletons", ())):
             for position, (name, _) in enumerate(loss.named_buffers()):
                 path, _, last = name.rpartition(".")
-                owner = loss.get_submodule(path)
-                if last == "progress" and isinstance(owner, ProgressDependentLoss):
+                if last == "progress" and _has_progress(loss.get_submodule(path)):
                     yield getattr(part, f"group{number}_{position}")
+
+
+def _has_progress(module: nn.Module) -> bool:
+    return isinstance(module, LossFunction) and module.has_progress

@@ -3,54 +3,37 @@
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor
 
-from lightning_lossmeta.losses.base import LossFunction, Reduction
+from lightning_lossmeta.losses.base import Reduction
 from lightning_lossmeta.losses.checks import check_interval
+from lightning_lossmeta.losses.elementwise import ElementwiseLoss
+from lightning_lossmeta.losses.links import Identity
 
 
-class RegressionLoss(LossFunction):
+class RegressionLoss(ElementwiseLoss):
     """A loss of outputs f and targets y of one shape, averaged over a sample's entries.
 
     Args:
         reduction: ``"mean"``, ``"sum"`` or ``"none"`` over the samples.
     """
 
-    @abstractmethod
-    def values(self, output: Tensor, target: Tensor) -> Tensor:
-        """The formula, entry by entry."""
+    def __init__(self, reduction: Reduction = "mean") -> None:
+        super().__init__(Identity(), reduction)
 
-    def per_sample(self, output: Tensor, target: Tensor) -> Tensor:
-        """Loss of each sample, (B, ...) -> (B,).
-
-        Raises:
-            ValueError: If the shapes differ (nothing is broadcast).
-        """
-        if output.shape != target.shape or output.ndim == 0:
-            raise ValueError(
-                "Expected arguments `output` and `target` to have one shape (batch, ...), got "
-                f"{tuple(output.shape)} and {tuple(target.shape)}."
-            )
-        values = self.values(output, target.to(output.dtype))
-        return values.flatten(1).mean(dim=1) if values.ndim > 1 else values
-
-    def from_probabilities(self, h: Tensor, target: Tensor) -> Tensor:
-        """Refused: outputs are no probabilities.
-
-        Raises:
-            TypeError: Always.
-        """
-        raise TypeError(
-            f"Expected a classification loss, got {type(self).__name__}, whose outputs are no "
-            "probabilities."
-        )
+    def extra_repr(self) -> str:
+        """Nothing: the name says what it is for."""
+        return ""
 
 
 class RegressionSquaredError(RegressionLoss):
-    """Squared error, (f - y)^2; equal to ``torch.nn.MSELoss``.
+    """Squared error; equal to ``torch.nn.MSELoss``.
+
+    For a sample with the outputs f_1, ..., f_n ::
+
+        L = mean_k [ (f_k - y_k)^2 ]
 
     Args:
         reduction: ``"mean"``, ``"sum"`` or ``"none"`` over the samples.
@@ -60,13 +43,17 @@ class RegressionSquaredError(RegressionLoss):
     tensor(2.)
     """
 
-    def values(self, output: Tensor, target: Tensor) -> Tensor:
+    def values(self, prediction: Tensor, label: Tensor) -> Tensor:
         """(f - y)^2."""
-        return F.mse_loss(output, target, reduction="none")
+        return F.mse_loss(prediction, label, reduction="none")
 
 
 class RegressionAbsoluteError(RegressionLoss):
-    """Absolute error, |f - y|; equal to ``torch.nn.L1Loss``.
+    """Absolute error; equal to ``torch.nn.L1Loss``.
+
+    For a sample with the outputs f_1, ..., f_n ::
+
+        L = mean_k |f_k - y_k|
 
     Args:
         reduction: ``"mean"``, ``"sum"`` or ``"none"`` over the samples.
@@ -76,17 +63,17 @@ class RegressionAbsoluteError(RegressionLoss):
     tensor(1.)
     """
 
-    def values(self, output: Tensor, target: Tensor) -> Tensor:
+    def values(self, prediction: Tensor, label: Tensor) -> Tensor:
         """|f - y|."""
-        return F.l1_loss(output, target, reduction="none")
+        return F.l1_loss(prediction, label, reduction="none")
 
 
 class RegressionHuber(RegressionLoss):
     """Squared error near zero, absolute error beyond; equal to ``torch.nn.HuberLoss``.
 
-    For each entry, with r = |f - y| ::
+    For a sample with the errors r_k = |f_k - y_k| ::
 
-        r^2 / 2  if r <= delta,  else  delta (r - delta/2)
+        L = mean_k [ r_k^2 / 2  if r_k <= delta,  else  delta (r_k - delta/2) ]
 
     Args:
         delta: Where it turns, positive.
@@ -104,9 +91,9 @@ class RegressionHuber(RegressionLoss):
         super().__init__(reduction)
         self.delta = check_interval("delta", delta, 0, math.inf, "()")
 
-    def values(self, output: Tensor, target: Tensor) -> Tensor:
+    def values(self, prediction: Tensor, label: Tensor) -> Tensor:
         """Huber's function of f - y."""
-        return F.huber_loss(output, target, reduction="none", delta=self.delta)
+        return F.huber_loss(prediction, label, reduction="none", delta=self.delta)
 
     def extra_repr(self) -> str:
         """The parameter, for ``print``."""

@@ -17,15 +17,7 @@ from lightning_lossmeta.comparison import (
     with_p_values,
 )
 from lightning_lossmeta.evaluators.base import Evaluator
-from lightning_lossmeta.losses import (
-    CrossEntropy,
-    LossFunction,
-    MeanSquaredError,
-    RegressionAbsoluteError,
-    RegressionHuber,
-    RegressionLoss,
-    RegressionSquaredError,
-)
+from lightning_lossmeta.losses import baseline_losses
 
 
 def final_comparison(
@@ -37,7 +29,7 @@ def final_comparison(
         One row a task and loss; the first is the learned one's on the main task.
     """
     learned = artifact.build()
-    losses = {"learned": learned, **baseline_losses(learned)}
+    losses = {"learned": learned, **baseline_losses(learned.link)}
     tasks = [replace(task, seed=search.seed) for task in search.tasks]
     session = tasks[0].session
     console = Console()
@@ -56,18 +48,3 @@ def final_comparison(
     console.print(report.table(f"Test data, {steps} steps, each loss at its best learning rate"))
     console.print("\n".join(report.verdict()), highlight=False, markup=False)
     return rows
-
-
-def baseline_losses(learned: LossFunction) -> dict[str, LossFunction]:
-    """What a learned loss is held against, by name.
-
-    >>> list(baseline_losses(CrossEntropy())), list(baseline_losses(RegressionHuber()))
-    (['cross-entropy', 'MSE'], ['squared error', 'absolute error', 'Huber'])
-    """
-    if isinstance(learned, RegressionLoss):
-        return {
-            "squared error": RegressionSquaredError(),
-            "absolute error": RegressionAbsoluteError(),
-            "Huber": RegressionHuber(),
-        }
-    return {"cross-entropy": CrossEntropy(), "MSE": MeanSquaredError()}

@@ -11,7 +11,7 @@ import torch
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
-from lightning_lossmeta.losses import LossFunction, RegressionLoss
+from lightning_lossmeta.losses import Identity, LossFunction
 from lightning_lossmeta.modules import SupervisedModule
 from lightning_lossmeta.modules.plain_training import overridden_hook
 from lightning_lossmeta.task import Task
@@ -19,6 +19,9 @@ from lightning_lossmeta.training.data_view import prepared_data
 
 #: What tasks are called that nobody named.
 _UNNAMED = ("task", "task0")
+
+#: The class index that counts nothing, as torch has it.
+IGNORED = -100
 
 
 def check_task(task: Task) -> int | None:
@@ -50,8 +53,9 @@ def _classes(task: Task) -> int | None:
             _outputs(module, inputs)
         return None
     declared = getattr(task.data, "num_classes", None)
-    low, high = int(target.min()), int(target.max())
     outputs = _outputs(module, inputs)
+    if outputs is not None and _are_binary(outputs, target):
+        return None
     if outputs is None or outputs.dim() < 2:
         return declared if isinstance(declared, int) else None
     classes = outputs.shape[1]
@@ -61,16 +65,22 @@ def _classes(task: Task) -> int | None:
             f"outputs of {type(module).__name__} and {declared} classes of "
             f"{type(task.data).__name__}."
         )
-    if low < 0 or high >= classes:
+    known = target[target != IGNORED]
+    if known.numel() and (int(known.min()) < 0 or int(known.max()) >= classes):
         raise ValueError(
             f"Expected class indices from 0 to {classes - 1}, as {type(module).__name__} has "
-            f"{classes} outputs, got targets from {low} to {high}."
+            f"{classes} outputs, got targets from {int(known.min())} to {int(known.max())}."
         )
     return classes
 
 
+def _are_binary(outputs: Tensor, target: Tensor) -> bool:
+    """Whether integer targets are labels of one logit, or of several independent ones."""
+    return outputs.shape[1:] in ((), (1,)) or outputs.shape[1:] == target.shape[1:]
+
+
 def check_loss(loss: nn.Module, task: Task, name: str) -> None:
-    """Refuse a loss for classification on a task of regression, and the other way round.
+    """Refuse a loss whose link does not fit a task's outputs and targets.
 
     A softmax over one output is always 1: many a classification loss would train there without an
     error and without a gradient. Losses and modules that are not of this package pass.
@@ -97,23 +107,18 @@ def _check_kind(loss: nn.Module, task: Task, name: str) -> None:
     if outputs is None:
         return
     target = pair[1][: len(outputs)]
-    if not isinstance(inner, RegressionLoss):
-        if outputs.dim() > 1 and outputs.shape[1] == 1:
-            raise ValueError(
-                f"Expected a loss for regression, as the network has one output, got '{name}', "
-                "which is for classification."
-            )
-    elif not target.is_floating_point():
+    if inner.link == Identity() and not target.is_floating_point():
         raise ValueError(
             f"Expected a loss for classification, as the targets of {type(task.data).__name__} are "
             f"class indices, got '{name}', which is for regression."
         )
-    elif outputs.shape != target.shape:
+    try:
+        inner.link.label(outputs.float(), target)
+    except (TypeError, ValueError) as error:
         raise ValueError(
-            f"Expected the network's outputs to have the shape of the targets of "
-            f"{type(task.data).__name__}, {tuple(target.shape)} for {len(target)} samples, got "
-            f"{tuple(outputs.shape)}. Give the network as many outputs as a target has numbers."
-        )
+            f"Expected a loss that fits the targets of {type(task.data).__name__} and the outputs "
+            f"of the network, got '{name}', which is for problem={inner.link.problem!r}. {error}"
+        ) from error
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from lightning_lossmeta.losses.base import LossFunction
+from lightning_lossmeta.losses.base import LossFunction, check_class_probabilities
 
 
 def learning_rule(loss: LossFunction, probabilities: Tensor, target: Tensor) -> Tensor:
@@ -28,12 +28,16 @@ def learning_rule(loss: LossFunction, probabilities: Tensor, target: Tensor) -> 
     Returns:
         gamma ``(B, n)`` in float64.
 
+    Raises:
+        TypeError: If the loss takes no probabilities of classes.
+
     Source: Gonzalez & Miikkulainen (2021), section 3.
 
     >>> from lightning_lossmeta.losses import MeanSquaredError
     >>> learning_rule(MeanSquaredError(), torch.tensor([[0.75, 0.25]]), torch.tensor([0]))
     tensor([[ 0.5000, -0.5000]], dtype=torch.float64)
     """
+    check_class_probabilities(loss)
     return 0.0 - probabilities.shape[1] * _gradient(loss.from_probabilities, probabilities, target)
 
 
@@ -48,12 +52,16 @@ def logit_step(loss: LossFunction, logits: Tensor, target: Tensor) -> Tensor:
     Returns:
         ``(B, n)`` in float64.
 
+    Raises:
+        TypeError: If the loss takes no probabilities of classes.
+
     Source: Gonzalez & Miikkulainen (2021), equation 52.
 
     >>> from lightning_lossmeta.losses import CrossEntropy
     >>> logit_step(CrossEntropy(), torch.zeros(1, 2), torch.tensor([0]))
     tensor([[ 1., -1.]], dtype=torch.float64)
     """
+    check_class_probabilities(loss)
     return 0.0 - logits.shape[1] * _gradient(loss.per_sample, logits, target)
 
 

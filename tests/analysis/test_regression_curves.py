@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from lightning_lossmeta.analysis.regression_curves import error_curve, regression_figure
-from lightning_lossmeta.families import ExpressionRegressionLoss
-from lightning_lossmeta.losses import RegressionAbsoluteError, RegressionHuber
+from lightning_lossmeta.families import ExpressionLoss
+from lightning_lossmeta.losses import Identity, RegressionAbsoluteError, RegressionHuber
 
 GREY = "#606060"
 
@@ -19,7 +19,7 @@ def _curves(figure):
 
 
 def test_an_error_curve_is_the_loss_at_target_plus_error():
-    clamped = ExpressionRegressionLoss("square(sub(f, min(max(y, -1), +1)))", [1, 1, 1, 1, 1, 1, 1])
+    clamped = ExpressionLoss("square(sub(f, min(max(y, -1), +1)))", [1] * 7, link=Identity())
     error = torch.linspace(-3, 3, 7)
     for target in (-2.0, 0.5, 4.0):
         expected = (target + error.double() - np.clip(target, -1, 1)) ** 2
@@ -39,7 +39,7 @@ def test_each_loss_is_scaled_by_its_least_and_greatest_value_over_all_panels():
 
 
 def test_a_loss_that_depends_on_the_target_differs_by_panel():
-    shifted = ExpressionRegressionLoss("square(sub(f, mul(y, y)))", [1, 1, 1, 1, 1])
+    shifted = ExpressionLoss("square(sub(f, mul(y, y)))", [1, 1, 1, 1, 1], link=Identity())
     left, middle, _ = _curves(regression_figure({"x": shifted}))
     assert not np.allclose(left["x"][:, 1], middle["x"][:, 1])
     both = np.concatenate(
@@ -50,8 +50,8 @@ def test_a_loss_that_depends_on_the_target_differs_by_panel():
 
 def test_losses_that_are_constant_or_not_finite_are_drawn():
     losses = {
-        "constant": ExpressionRegressionLoss("sub(sub(f, y), sub(f, y))", [1] * 6),
-        "huge": ExpressionRegressionLoss("square(mul(f, y))", [1e200, 1.0, 1.0]),
+        "constant": ExpressionLoss("sub(sub(f, y), sub(f, y))", [1] * 6, link=Identity()),
+        "huge": ExpressionLoss("square(mul(f, y))", [1e200, 1.0, 1.0], link=Identity()),
     }
     with np.errstate(all="raise"):
         (curves, *_) = _curves(regression_figure(losses))

@@ -26,13 +26,10 @@ from lightning_lossmeta.artifacts.zoo import describe_ready, find_loss, ready_na
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.families import LossFamily, NormalisedFamily, TaylorFamily
 from lightning_lossmeta.losses import Focal, GeneralizedCrossEntropy
-from lightning_lossmeta.losses.regression import RegressionLoss
 
 JOINT = {"bootstrap_hard", "normalized_cross_entropy", "nce_and_rce", "nce_and_mae"}
 BY_CLASS = [
-    name
-    for name in ready_names()
-    if name not in JOINT and not isinstance(find_loss(name).loss, RegressionLoss)
+    name for name in ready_names() if name not in JOINT and find_loss(name).loss.link.simplex
 ]
 THETA = {3: 8, 4: 12, 5: 17}
 
@@ -314,12 +311,3 @@ def test_the_operators_of_symbolic_losses_are_written_for_torch(expression):
     function = sympy.lambdify([H, Y, SYMBOLS.n], expression, "math")
     expected = [function(a, b, 3) for a, b in zip(h.tolist(), y.tolist(), strict=True)]
     assert torch.as_tensor(found).expand(3).tolist() == pytest.approx(expected, rel=1e-12)
-
-
-@pytest.mark.parametrize("form", ["python", "latex", "sympy", "onnx"])
-def test_a_loss_for_regression_is_refused_with_what_to_do(tmp_path, form):
-    ready = find_loss("evomal-diabetes")
-    with pytest.raises(ExportError, match=r"for regression.*load_loss"):
-        export_file(ready, form, tmp_path / "loss")
-    export_file(ready, "json", tmp_path / "loss.json")
-    assert Artifact.load(tmp_path / "loss.json").candidate == ready.artifact.candidate

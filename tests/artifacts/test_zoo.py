@@ -12,7 +12,6 @@ from lightning_lossmeta.artifacts.zoo import (
     ready_names,
 )
 from lightning_lossmeta.losses import CrossEntropy, Focal, MeanSquaredError
-from lightning_lossmeta.losses.regression import RegressionLoss
 from lightning_lossmeta.theory import learning_rule
 
 
@@ -34,11 +33,7 @@ def test_every_ready_loss_is_described_and_can_be_called(name):
     assert ready.formula
     assert ready.about.endswith(".")
     assert "`" not in ready.about
-    if isinstance(ready.loss, RegressionLoss):
-        output, target = torch.zeros(2, 1), torch.ones(2, 1)
-    else:
-        output, target = torch.zeros(2, 10), torch.tensor([0, 1])
-    assert ready.loss(output, target).isfinite()
+    assert ready.loss(*ready.loss.link.example(2, 10, torch.Generator())).isfinite()
 
 
 @pytest.mark.parametrize(

@@ -45,4 +45,16 @@ def test_figures_of_classes_are_refused(best, kind, capsys):
 def test_losses_of_both_kinds_are_inspected_one_at_a_time(best, capsys):
     assert inspect.main(["mse", str(best)]) == 2
     shown = capsys.readouterr().err
-    assert "'best' is for regression, 'mean_squared_error' for classification" in shown
+    assert "'mean_squared_error' is for classification, 'best' for regression" in shown
+
+
+def test_a_binary_loss_is_drawn_against_the_probability(tmp_path, capsys):
+    family = ExpressionFamily(problem="binary")
+    Artifact(family, family.baselines()["mse"]).save(tmp_path / "best.json")
+    assert inspect.main([str(tmp_path / "best.json"), "bce", "--figure", "all"]) == 0
+    shown, errors = capsys.readouterr()
+    assert errors == ""
+    assert "gamma" not in shown
+    assert [file.name for file in tmp_path.glob("*.png")] == ["best-and-others-loss.png"]
+    assert inspect.main([str(tmp_path / "best.json"), "--figure", "heatmap"]) == 2
+    assert "the figure 'loss' alone, no 'heatmap'" in capsys.readouterr().err

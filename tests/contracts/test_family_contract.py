@@ -9,8 +9,10 @@ import torch
 from walking import concrete_subclasses, constructor_arguments
 
 from lightning_lossmeta.artifacts import Artifact
+from lightning_lossmeta.callbacks.filters.rejection import improvement
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.families import (
+    ExpressionFamily,
     ExpressionSpace,
     LossFamily,
     NormalisedFamily,
@@ -18,7 +20,7 @@ from lightning_lossmeta.families import (
     TaylorFamily,
     VectorSpace,
 )
-from lightning_lossmeta.losses import CrossEntropy, LossFunction, MeanSquaredError
+from lightning_lossmeta.losses import CrossEntropy, LossFunction, MeanSquaredError, Sigmoid
 
 #: How families are made that need arguments.
 MADE = {
@@ -27,11 +29,26 @@ MADE = {
     "NamedLosses": lambda: {"losses": {"CE": CrossEntropy(), "MSE": MeanSquaredError()}},
 }
 FAMILIES = concrete_subclasses(LossFamily)
+PROBLEMS = ("classification", "binary", "regression")
 
 
-@pytest.fixture(params=FAMILIES, ids=lambda cls: cls.__name__)
-def family(request):
-    return request.param(**MADE.get(request.param.__name__, dict)())
+def _ways():
+    """Each family, for each problem that it can be for."""
+    for cls in FAMILIES:
+        problems = PROBLEMS if "problem" in constructor_arguments(cls) else ()
+        for arguments in [{"problem": problem} for problem in problems] or [{}]:
+            yield pytest.param((cls, arguments), id="-".join([cls.__name__, *arguments.values()]))
+
+
+@pytest.fixture(params=_ways())
+def made(request):
+    return request.param
+
+
+@pytest.fixture
+def family(made):
+    cls, arguments = made
+    return cls(**MADE.get(cls.__name__, dict)(), **arguments)
 
 
 def _candidate(family, seed=0):
@@ -45,10 +62,8 @@ def _candidate(family, seed=0):
     return family.space.sample(seed)
 
 
-def _batch():
-    generator = torch.Generator().manual_seed(1)
-    logits = torch.randn(6, 3, generator=generator, dtype=torch.float64)
-    return logits, torch.arange(6) % 3
+def _batch(loss):
+    return loss.link.example(6, 3, torch.Generator().manual_seed(1))
 
 
 def test_the_walk_finds_what_there_is():
@@ -62,7 +77,7 @@ def test_reads_back_what_it_built(family):
     loss = family.build(candidate)
     assert isinstance(loss, LossFunction)
     assert family.read(loss) == candidate
-    assert torch.equal(family.build(candidate)(*_batch()), loss(*_batch()))
+    assert torch.equal(family.build(candidate)(*_batch(loss)), loss(*_batch(loss)))
 
 
 def test_a_loss_of_elsewhere_is_not_read(family):
@@ -101,7 +116,8 @@ def test_can_be_sent_to_another_process(family):
     received = pickle.loads(pickle.dumps(family))
     candidate = _candidate(family)
     assert received.space == family.space
-    assert torch.equal(received.build(candidate)(*_batch()), family.build(candidate)(*_batch()))
+    loss = family.build(candidate)
+    assert torch.equal(received.build(candidate)(*_batch(loss)), loss(*_batch(loss)))
 
 
 def test_an_artefact_holds_it(family):
@@ -113,7 +129,9 @@ def test_an_artefact_holds_it(family):
     artifact = Artifact.of(family, candidate)
     read = Artifact.from_json(artifact.to_json())
     assert read == artifact
-    assert torch.equal(read.build()(*_batch()), family.build(candidate)(*_batch()))
+    loss = family.build(candidate)
+    assert read.build().link == loss.link
+    assert torch.equal(read.build()(*_batch(loss)), loss(*_batch(loss)))
     assert read.formula() == family.formula(candidate)
 
 
@@ -166,19 +184,23 @@ def test_a_search_starts_within_it(family):
     assert len(family.space.start) == len(family.space.names) == family.space.dimension
     assert len(set(family.space.names)) == family.space.dimension
     loss = family.build(Candidate(None, family.space.start))
-    assert loss(*_batch()).isfinite()
+    assert loss(*_batch(loss)).isfinite()
 
 
 def test_every_coefficient_moves_the_gradient(family):
     """An erratum of a published code: three of its coefficients stood where they had no effect."""
     if not isinstance(family.space, VectorSpace):
         pytest.skip("no vector space")
-    logits, target = _batch()
 
     def slope(values):
-        h = logits.softmax(1).requires_grad_()
         loss = family.build(Candidate(None, tuple(values)))
-        return torch.autograd.grad(loss.from_probabilities(h, target).sum(), h)[0]
+        output, target = _batch(loss)
+        prediction = loss.link.predict(output).requires_grad_()
+        if loss.link.simplex:
+            values = loss.from_probabilities(prediction, target)
+        else:
+            values = loss.values(prediction, loss.link.label(output, target))
+        return torch.autograd.grad(values.sum(), prediction)[0]
 
     still = set(family.space.names)
     for seed in range(20):  # a unit of a network may be off in one member, not in all
@@ -191,3 +213,43 @@ def test_every_coefficient_moves_the_gradient(family):
         if not still:
             break
     assert not still
+
+
+def test_baselines_are_members_that_learn(family):
+    """Down the slope of each, free predictions come nearer to their targets."""
+    for name, candidate in family.baselines().items():
+        loss = family.build(candidate)
+        assert improvement(loss, *loss.link.example(60, 3, torch.Generator())) > 0, name
+
+
+def test_a_loss_for_another_problem_is_not_read(made):
+    cls, arguments = made
+    if not arguments:
+        pytest.skip("for one problem alone")
+    loss = cls(**MADE.get(cls.__name__, dict)(), **arguments)
+    built = loss.build(_candidate(loss))
+    for problem in PROBLEMS:
+        other = cls(**MADE.get(cls.__name__, dict)(), problem=problem)
+        if problem == arguments["problem"]:
+            assert other.read(built) == _candidate(loss)
+        else:
+            with pytest.raises(ValueError, match=f"for problem='{problem}', got"):
+                other.read(built)
+
+
+def test_baselines_of_a_problem_equal_hand_made_losses():
+    output, target = Sigmoid().example(40, 1, torch.Generator().manual_seed(0))
+    family = ExpressionFamily("binary")
+    cross_entropy = family.build(family.baselines()["binary_cross_entropy"])
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(output, target)
+    torch.testing.assert_close(cross_entropy(output, target), expected, rtol=1e-5, atol=1e-6)
+    soft = torch.rand(40, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(output, soft)
+    torch.testing.assert_close(cross_entropy(output, soft), expected, rtol=1e-5, atol=1e-6)
+    for family in (ExpressionFamily("binary"), TaylorFamily(problem="binary")):
+        for name, reference in (("mse", torch.nn.MSELoss()), ("mae", torch.nn.L1Loss())):
+            loss = family.build(family.baselines()[name])
+            points = output.clone().requires_grad_()
+            (found,) = torch.autograd.grad(loss(points, target), points)
+            (slope,) = torch.autograd.grad(reference(points.sigmoid(), target), points)
+            torch.testing.assert_close(found, slope)

@@ -1,6 +1,7 @@
 """What every loss of the package keeps."""
 
 import copy
+import math
 import pickle
 
 import pytest
@@ -16,67 +17,84 @@ from lightning_lossmeta.families import (
     TaylorFamily,
     TaylorLoss,
 )
-from lightning_lossmeta.losses import CrossEntropy, LossFunction, RegressionLoss
+from lightning_lossmeta.losses import (
+    CrossEntropy,
+    Identity,
+    LossFunction,
+    Sigmoid,
+    Softmax,
+)
 from lightning_lossmeta.modules import StackedLosses
 
 CLASSES = 3
 THETA = (0.1, -0.2, 0.3, -0.4, 0.5, -0.6, 0.7, -0.8)
+LINKS = {link.problem: link for link in (Softmax(), Sigmoid(), Identity())}
+WIDTHS = (2, 5, 4, 1)
 
 
-def _learned(folder):
-    Artifact(TaylorFamily(), Candidate(None, THETA)).save(folder / "learned.json")
-    return LearnedLoss(folder / "learned.json")
+def _learned(folder, problem):
+    path = folder / f"{problem}.json"
+    Artifact(TaylorFamily(problem=problem), Candidate(None, THETA)).save(path)
+    return {"path": path}
 
 
-#: How losses are made that need arguments.
+def _elementwise(**arguments):
+    """How a loss is made that takes any link."""
+    return {
+        f"-{name}": lambda folder, link=link: {**arguments, "link": link}
+        for name, link in LINKS.items()
+    }
+
+
+#: How losses are made that need arguments, by a name of each way.
 MADE = {
-    "ExpressionLoss": lambda folder: {"structure": "aq(sub(f, y), f)", "theta": [0.9, 0.8, 1.1, 2]},
-    "ExpressionRegressionLoss": lambda folder: {"structure": "sub(f, y)", "theta": [0.9, 1.1]},
-    "ForwardCorrection": lambda folder: {"transition": 0.7 * torch.eye(CLASSES) + 0.1},
-    "LearnedLoss": lambda folder: {"path": _learned(folder) and folder / "learned.json"},
-    "NormalisedLoss": lambda folder: {
-        "loss": CrossEntropy(),
-        "normalisation": Normalisation(2.0, -0.1, 1.0, CLASSES),
+    "ExpressionLoss": {
+        **_elementwise(structure="aq(sub(f, y), f)", theta=[0.9, 0.8, 1.1, 2]),
+        **{
+            f"-progress{name}": make
+            for name, make in _elementwise(
+                structure="aq(sub(f, y), add(f, t))", theta=[0.9, 0.8, 1.1, 2, 1, 0.5]
+            ).items()
+        },
     },
-    "NetworkLoss": lambda folder: {
-        "theta": NetworkSpace.of((2, 5, 4, 1)).draw(1),
-        "hidden": [5, 4],
+    "ForwardCorrection": {"": lambda folder: {"transition": 0.7 * torch.eye(CLASSES) + 0.1}},
+    "LearnedLoss": {
+        f"-{problem}": lambda folder, problem=problem: _learned(folder, problem)
+        for problem in LINKS
     },
-    "NetworkRegressionLoss": lambda folder: {
-        "theta": NetworkSpace.of((2, 5, 4, 1)).draw(1),
-        "hidden": [5, 4],
+    "NormalisedLoss": {
+        "": lambda folder: {
+            "loss": CrossEntropy(),
+            "normalisation": Normalisation(2.0, -0.1, 1.0, CLASSES),
+        }
     },
-    "TaylorLoss": lambda folder: {"theta": THETA},
-    "TaylorRegressionLoss": lambda folder: {"theta": THETA},
-    "ProgressExpressionLoss": lambda folder: {
-        "structure": "aq(sub(f, y), add(f, t))",
-        "theta": [0.9, 0.8, 1.1, 2, 1, 0.5],
-    },
-    "ProgressExpressionRegressionLoss": lambda folder: {
-        "structure": "add(mul(t, f), sub(f, y))",
-        "theta": [0.9, 1.1, 1, 1, 1, 0.7],
-    },
+    "NetworkLoss": _elementwise(theta=NetworkSpace.of(WIDTHS).draw(1), hidden=[5, 4]),
+    "TaylorLoss": _elementwise(theta=THETA),
 }
 LOSSES = concrete_subclasses(LossFunction)
+WAYS = [
+    pytest.param((cls, make), id=cls.__name__ + way)
+    for cls in LOSSES
+    for way, make in MADE.get(cls.__name__, {"": lambda folder: {}}).items()
+]
 
 
-@pytest.fixture(params=LOSSES, ids=lambda cls: cls.__name__)
-def loss(request, tmp_path):
-    arguments = MADE.get(request.param.__name__, lambda folder: {})(tmp_path)
-    return request.param(**arguments)
+@pytest.fixture(params=WAYS)
+def made(request, tmp_path):
+    cls, make = request.param
+    return cls, make(tmp_path)
+
+
+@pytest.fixture
+def loss(made):
+    cls, arguments = made
+    return cls(**arguments)
 
 
 def _batch(loss, size=6, dtype=torch.float32, seed=0):
     """Outputs and targets of the kind that a loss takes."""
-    generator = torch.Generator().manual_seed(seed)
-    output = torch.randn(size, CLASSES, generator=generator, dtype=dtype)
-    if isinstance(loss, RegressionLoss):
-        return output, torch.randn(size, CLASSES, generator=generator, dtype=dtype)
-    return output, torch.arange(size) % CLASSES
-
-
-def _is_classification(loss):
-    return not isinstance(loss, RegressionLoss)
+    output, target = loss.link.example(size, CLASSES, torch.Generator().manual_seed(seed))
+    return output.to(dtype), target.to(dtype) if target.is_floating_point() else target
 
 
 def test_the_walk_finds_what_there_is():
@@ -141,8 +159,8 @@ def test_half_precision_is_computed_in_float32(loss):
 
 
 def test_pixelwise_and_soft_targets(loss):
-    if not _is_classification(loss):
-        pytest.skip("regression has no classes")
+    if not loss.link.simplex:
+        pytest.skip("there are no classes")
     generator = torch.Generator().manual_seed(1)
     output = torch.randn(2, CLASSES, 2, 2, generator=generator)
     target = torch.randint(CLASSES, (2, 2, 2), generator=generator)
@@ -155,7 +173,7 @@ def test_pixelwise_and_soft_targets(loss):
 
 def test_probabilities_agree_with_logits(loss):
     output, target = _batch(loss, dtype=torch.float64)
-    if not _is_classification(loss):
+    if not loss.link.simplex:
         with pytest.raises(TypeError, match="Expected a classification loss"):
             loss.from_probabilities(output.softmax(1), target)
         return
@@ -184,9 +202,126 @@ def test_losses_of_one_class_can_be_stacked(loss):
     torch.testing.assert_close(found, expected)
 
 
-def test_unknown_reductions_are_refused(loss, tmp_path):
-    arguments = MADE.get(type(loss).__name__, lambda folder: {})(tmp_path)
-    if type(loss) is NormalisedLoss:
+def test_unknown_reductions_are_refused(made):
+    cls, arguments = made
+    if cls is NormalisedLoss:
         pytest.skip("takes its reduction from the loss within")
     with pytest.raises(ValueError, match=r"`reduction` to be .* got 'max'"):
-        type(loss)(**arguments, reduction="max")
+        cls(**arguments, reduction="max")
+
+
+def _needs_classes(loss):
+    if not loss.link.simplex:
+        pytest.skip("there are no classes")
+
+
+def test_ignored_samples_count_nothing(loss):
+    _needs_classes(loss)
+    output, target = _batch(loss, dtype=torch.float64)
+    target[[1, 4]] = -100
+    output.requires_grad_()
+    kept = target != -100
+    for reduction in ("mean", "sum"):
+        loss.reduction = reduction
+        value = loss(output, target)
+        torch.testing.assert_close(value, loss(output[kept], target[kept]))
+        (gradient,) = torch.autograd.grad(value, output)
+        assert (gradient[~kept] == 0).all()
+        assert gradient[kept].abs().sum() > 0
+    assert (loss.per_sample(output, target)[~kept] == 0).all()
+
+
+def test_a_batch_that_is_all_ignored_is_as_that_of_torch(loss):
+    _needs_classes(loss)
+    output, target = _batch(loss)
+    output.requires_grad_()
+    value = loss(output, torch.full_like(target, -100))
+    expected = torch.nn.CrossEntropyLoss()(output, torch.full_like(target, -100))
+    assert value.isnan()
+    assert expected.isnan()
+    (gradient,) = torch.autograd.grad(value, output)
+    assert torch.equal(gradient, torch.autograd.grad(expected, output)[0])
+
+
+@pytest.mark.parametrize("label", [-1, CLASSES, 255, -101])
+@pytest.mark.parametrize("stacked", [False, True])
+def test_labels_that_are_none_are_refused(loss, label, stacked):
+    _needs_classes(loss)
+    output, target = _batch(loss)
+    target[3] = label
+    if not stacked:
+        with pytest.raises((RuntimeError, IndexError)):
+            loss(output, target)
+        return
+    pair = StackedLosses([loss, copy.deepcopy(loss)], ["key", "key"])
+    for own in (False, True):
+        with pytest.raises((RuntimeError, IndexError)):
+            pair(output.expand(2, -1, -1), target.expand(2, -1) if own else target, own)
+
+
+@pytest.mark.parametrize("shape", [(6, 1), (6,), (6, 1, 2, 2)])
+@pytest.mark.parametrize("kind", [torch.float32, torch.long])
+def test_one_logit_is_no_softmax(loss, shape, kind):
+    """A vector is one sample to a hand-made loss, as it is to torch, whose labels are several."""
+    _needs_classes(loss)
+    labels = (torch.arange(math.prod(shape)).view(shape) % 2).to(kind)
+    for target in (labels, labels.squeeze(1)) if len(shape) > 1 else (labels,):
+        with pytest.raises(ValueError, match='problem="binary"'):
+            loss(torch.zeros(shape), target)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.long, torch.bool])
+def test_several_labels_at_once_are_no_classes(loss, kind):
+    _needs_classes(loss)
+    output, _ = _batch(loss)
+    several = torch.tensor([[1, 1, 0], [0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 1], [0, 0, 1]])
+    with pytest.raises(ValueError, match=r'do not exclude each other .* problem="binary"'):
+        loss(output, several.to(kind))
+    assert loss(
+        output,
+        several.float() / several.sum(1, True).clamp_min(1) + (several.sum(1, True) == 0) / 3,
+    ).isfinite()
+
+
+def test_labels_of_yes_and_no_are_from_0_to_1(loss):
+    if loss.link != Sigmoid():
+        pytest.skip("there are no labels of yes and no")
+    output, target = _batch(loss)
+    for kind in (torch.bool, torch.long, torch.uint8, torch.float64, torch.bfloat16):
+        torch.testing.assert_close(loss(output, target.to(kind)), loss(output, target))
+    for label in (-100, -1, 2, 255, float("nan")):
+        wrong = target.clone()
+        wrong[2, 1] = label
+        with pytest.raises(ValueError, match="labels from 0 to 1"):
+            loss(output, wrong)
+
+
+def test_shapes_are_not_broadcast(loss):
+    output, target = _batch(loss)
+    if loss.link.simplex:
+        pairs = [(output, target[:1]), (output, target[:, None])]
+    else:
+        pairs = [(output, target[:1]), (output, target[:, :1]), (output[:, 0], target)]
+        if loss.link == Identity():
+            pairs.append((output[:, :1], target[:, 0]))
+    for pair in pairs:
+        with pytest.raises((TypeError, ValueError), match="Expected argument"):
+            loss(*pair)
+
+
+@pytest.mark.parametrize("shape", [(6,), (6, 1), (6, 4), (2, 3, 4, 5)])
+def test_entries_of_all_shapes_are_averaged(loss, shape):
+    if loss.link.simplex:
+        pytest.skip("classes have a dimension of their own")
+    output, target = loss.link.example(120, 1, torch.Generator().manual_seed(1))
+    output, target = (x[: math.prod(shape)].reshape(shape) for x in (output, target))
+    each = torch.stack([loss(z[None], y[None]) for z, y in zip(output, target, strict=True)])
+    entries = torch.stack(
+        [loss(z[None], y[None]) for z, y in zip(output.flatten(), target.flatten(), strict=True)]
+    )
+    torch.testing.assert_close(loss.per_sample(output, target), each)
+    torch.testing.assert_close(
+        each, entries.view(shape).flatten(1).mean(1) if len(shape) > 1 else entries
+    )
+    if shape[1:] == (1,) and loss.link == Sigmoid():
+        torch.testing.assert_close(loss(output, target[:, 0]), loss(output, target))

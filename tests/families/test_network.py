@@ -11,14 +11,13 @@ from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.families import (
     NetworkFamily,
     NetworkLoss,
-    NetworkRegressionLoss,
     NetworkSpace,
 )
-from lightning_lossmeta.losses import CrossEntropy
+from lightning_lossmeta.losses import CrossEntropy, Identity, Softmax
 from lightning_lossmeta.modules import StackedLosses
 
 SHAPES = [(50, 50), (1,), (7,), (4, 3, 5)]
-KINDS = {"classification": NetworkLoss, "regression": NetworkRegressionLoss}
+LINKS = {"classification": Softmax(), "regression": Identity()}
 
 
 def _by_torch(hidden, theta):
@@ -49,7 +48,7 @@ def _value_and_slopes(function, output, theta):
 
 
 @pytest.mark.parametrize("hidden", SHAPES)
-@pytest.mark.parametrize("task", KINDS)
+@pytest.mark.parametrize("task", LINKS)
 def test_equals_the_layers_of_pytorch(hidden, task):
     theta = _theta(hidden)
     network = _by_torch(hidden, theta)
@@ -64,7 +63,7 @@ def test_equals_the_layers_of_pytorch(hidden, task):
         pairs = torch.stack([f.flatten(), y.flatten()], dim=1)
         return network(pairs).view(6, 4).mean(1)
 
-    loss = KINDS[task](theta, hidden)
+    loss = NetworkLoss(theta, hidden, link=LINKS[task])
     loss.theta.requires_grad_()
     expected = _value_and_slopes(reference, output, list(network.parameters()))
     found = _value_and_slopes(lambda z: loss.per_sample(z, target), output, [loss.theta])
@@ -101,7 +100,7 @@ def test_draws_are_plain_and_each_its_own():
     assert space.start == space.draw(0)
 
 
-@pytest.mark.parametrize("task", KINDS)
+@pytest.mark.parametrize("task", LINKS)
 def test_artefact_and_pickle_keep_every_bit(task, tmp_path):
     family = NetworkFamily(problem=task)
     candidate = Candidate(None, (*family.space.draw(3)[:-3], 1e-300, math.pi, -1 / 3))
@@ -123,7 +122,7 @@ def test_an_artefact_can_not_ask_for_a_huge_network(hidden):
         Artifact.from_json(text.replace(one, f'"hidden": {hidden}'))
 
 
-@pytest.mark.parametrize("task", KINDS)
+@pytest.mark.parametrize("task", LINKS)
 def test_different_losses_stack(task):
     family = NetworkFamily([5, 4], task)
     losses = [family.build(Candidate(None, family.space.draw(seed))) for seed in range(3)]
@@ -145,7 +144,7 @@ def test_soft_targets_are_seen_by_the_network():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_extreme_weights_and_outputs(dtype):
     for size in (1e4, -1e4):
-        loss = NetworkRegressionLoss([1.0, 1.0, 0.0, 1.0, size], [1])
+        loss = NetworkLoss([1.0, 1.0, 0.0, 1.0, size], [1], link=Identity())
         output = torch.tensor([[1e4], [-1e4]], dtype=dtype, requires_grad=True)
         value = loss(output, torch.zeros(2, 1, dtype=dtype))
         (slope,) = torch.autograd.grad(value, output)
@@ -166,7 +165,10 @@ def test_extreme_weights_and_outputs(dtype):
         ({"hidden": "50"}, "`hidden`"),
         ({"hidden": None}, "`hidden`"),
         ({"hidden": [10**6]}, "at most 200000 weights"),
-        ({"problem": "ranking"}, r"`problem` to be one of \['classification', 'regression'\]"),
+        (
+            {"problem": "ranking"},
+            r"`problem` to be one of \['classification', 'binary', 'regression'\]",
+        ),
         ({"problem": ["regression"]}, "`problem`"),
     ],
 )
@@ -184,9 +186,9 @@ def test_candidates_of_other_families_are_refused():
         family.build(Candidate(None, (0.0,) * 8))
     with pytest.raises(ValueError, match="`theta` to be finite"):
         family.build(Candidate(None, (*theta[:-1], math.nan)))
-    with pytest.raises(ValueError, match="NetworkLoss, got CrossEntropy"):
+    with pytest.raises(ValueError, match=r"NetworkLoss for .*, got CrossEntropy"):
         family.read(CrossEntropy())
-    with pytest.raises(ValueError, match="NetworkLoss, got NetworkRegressionLoss"):
+    with pytest.raises(ValueError, match=r"'classification', got NetworkLoss for .*'regression'"):
         family.read(NetworkFamily([3], "regression").build(Candidate(None, theta)))
 
 

@@ -6,11 +6,11 @@ import torch
 from torch import nn
 from torch.optim import SGD, Adam, AdamW
 
-from lightning_lossmeta.families.expression.loss import ExpressionLoss, ExpressionRegressionLoss
+from lightning_lossmeta.families.expression.loss import ExpressionLoss
 from lightning_lossmeta.families.taylor import TaylorLoss
 from lightning_lossmeta.local_search.optimizers import update_rules
 from lightning_lossmeta.local_search.unrolled import Episode
-from lightning_lossmeta.losses import CrossEntropy, RegressionSquaredError
+from lightning_lossmeta.losses import CrossEntropy, Identity, RegressionSquaredError
 
 SGDS = {
     "plain": partial(SGD, lr=0.5),
@@ -34,7 +34,9 @@ CLASSES = {
     "nonnegative": ExpressionLoss("mul(square(sub(f, y)), -1)", [1.5, 0.9, 1.1, 0.8, 1.0], True),
 }
 REAL = {
-    "regression": ExpressionRegressionLoss("aq(square(sub(f, y)), f)", [1.0, 1.1, 0.9, 1.2, 0.7])
+    "regression": ExpressionLoss(
+        "aq(square(sub(f, y)), f)", [1.0, 1.1, 0.9, 1.2, 0.7], link=Identity()
+    )
 }
 LOSSES = CLASSES | REAL
 

@@ -93,8 +93,12 @@ def test_compare_ranks_by_the_least_error(tmp_path, capsys):
         for name, cls in (("squared", "RegressionSquaredError"), ("Huber", "RegressionHuber"))
     }
     losses["flat"] = {
-        "class_path": "lightning_lossmeta.families.ExpressionRegressionLoss",
-        "init_args": {"structure": "mul(sign(f), y)", "theta": [1.0, 1.0, 1.0]},
+        "class_path": "lightning_lossmeta.families.ExpressionLoss",
+        "init_args": {
+            "structure": "mul(sign(f), y)",
+            "theta": [1.0, 1.0, 1.0],
+            "link": {"class_path": "lightning_lossmeta.Identity"},
+        },
     }
     config = {
         "model": base["model"],

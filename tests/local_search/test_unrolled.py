@@ -7,10 +7,10 @@ from torch import nn
 from torch.func import functional_call
 from unrolled_toys import LOSSES, OPTIMIZERS, SGDS, make_episode, make_network, theta_of
 
-from lightning_lossmeta.families.expression.loss import ExpressionLoss, ExpressionRegressionLoss
+from lightning_lossmeta.families.expression.loss import ExpressionLoss
 from lightning_lossmeta.local_search.optimizers import UnrolledSGD
 from lightning_lossmeta.local_search.unrolled import Episode, meta_gradient, meta_loss, trained
-from lightning_lossmeta.losses import RegressionSquaredError
+from lightning_lossmeta.losses import Identity, RegressionSquaredError
 
 
 def _by_torch(episode, loss, optimizer):
@@ -61,7 +61,7 @@ def test_meta_gradient_by_hand():
     network = nn.Linear(1, 1, bias=False).double()
     x, y = torch.tensor([[1.7]]).double(), torch.tensor([[0.4]]).double()
     episode = Episode(network, {"weight": UnrolledSGD(0.1)}, [(x, y)] * 2)
-    loss = ExpressionRegressionLoss("square(sub(f, y))", [1.3, 0.8, 1.1])
+    loss = ExpressionLoss("square(sub(f, y))", [1.3, 0.8, 1.1], link=Identity())
     theta = theta_of(loss)
     found = meta_gradient(meta_loss(episode, loss, theta, RegressionSquaredError()), theta)
     a, b, c, w = sympy.symbols("a b c w")

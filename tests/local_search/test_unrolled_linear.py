@@ -6,13 +6,13 @@ from torch import nn
 from torch.optim import SGD
 from unrolled_toys import LOSSES, SGDS, make_episode, theta_of
 
-from lightning_lossmeta.families.expression.loss import ExpressionRegressionLoss
+from lightning_lossmeta.families.expression.loss import ExpressionLoss
 from lightning_lossmeta.families.taylor import TaylorLoss
 from lightning_lossmeta.local_search.linear import LinearEpisode, linear_obstacle
 from lightning_lossmeta.local_search.optimizers import UnrolledSGD, update_rules
 from lightning_lossmeta.local_search.shared import loss_slopes, task_slopes
 from lightning_lossmeta.local_search.unrolled import Episode, meta_gradient, meta_loss, trained
-from lightning_lossmeta.losses import CrossEntropy, RegressionSquaredError
+from lightning_lossmeta.losses import CrossEntropy, Identity, RegressionSquaredError
 from lightning_lossmeta.models import MLP, LeNet5, LogisticRegression
 
 TIGHT = {"rtol": 1e-10, "atol": 1e-12}
@@ -146,7 +146,7 @@ def test_by_hand():
     network = nn.Linear(1, 1, bias=False).double()
     network.weight.data.fill_(0.7)
     x, y = (torch.tensor([[v]], dtype=torch.float64) for v in (1.5, 0.4))
-    loss = ExpressionRegressionLoss("square(sub(f, y))", [1.0, 1.0, 1.0])
+    loss = ExpressionLoss("square(sub(f, y))", [1.0, 1.0, 1.0], link=Identity())
     theta = torch.tensor([[1.0, 1.2, 1.0]], dtype=torch.float64, requires_grad=True)
     episode = Episode(network, {"weight": UnrolledSGD(0.1)}, [(x, y)])
     value, _ = _shared(episode, loss, theta, RegressionSquaredError())

@@ -17,7 +17,6 @@ from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.losses.checks import check_interval
 from lightning_lossmeta.losses.progress_dependent import at_progress, set_progress
-from lightning_lossmeta.losses.regression import RegressionLoss
 
 STAGES = ("asked", "refined", "both")
 
@@ -31,7 +30,8 @@ class RejectionFilter(MetaCallback):
         p* <- Adam(p, dL(p, y)/dp),  `steps` times
         g = mean_b [ metric(p_b, y_b) - metric(p*_b, y_b) ],  rejected if g <= threshold
 
-    The metric is the share of errors, or the squared error for losses of regression. A loss that
+    The metric is that of the loss's link: the share of errors, or for regression the squared
+    error. A loss that
     can't lead free predictions to their targets is unlikely to lead those of a network.
 
     Predictions and targets are those of :func:`artificial_predictions`, from the search's seed;
@@ -125,29 +125,28 @@ def artificial_predictions(
     """Outputs as of an untrained network, and targets that they know nothing of.
 
     Args:
-        loss: For classification or for regression.
+        loss: Of any link.
         samples: How many, B.
-        num_classes: n; losses of regression need none.
+        num_classes: n; losses that take no probabilities of classes need none.
         seed: Of the draw; global random state is left alone.
 
     Returns:
         Standard normal outputs in float64, ``(B, n)`` or ``(B, 1)``, and targets: class indices
-        ``(B,)``, each class as often as the others, or standard normal numbers ``(B, 1)``.
+        ``(B,)``, each class as often as the others, labels 0 and 1 in turn ``(B, 1)``, or standard
+        normal numbers ``(B, 1)``.
 
     Raises:
         ValueError: If the loss is one of classification and there is no class count.
     """
     generator = torch.Generator().manual_seed(seed)
-    if isinstance(loss, RegressionLoss):
-        both = torch.randn(2, samples, 1, dtype=torch.float64, generator=generator)
-        return both[0], both[1]
+    if not loss.link.simplex:
+        return loss.link.example(samples, 1, generator)
     if num_classes is None:
         raise ValueError(
             f"Expected class indices as targets to judge {type(loss).__name__}, which is for "
             "classification, got others; leave this filter out."
         )
-    output = torch.randn(samples, num_classes, dtype=torch.float64, generator=generator)
-    return output, torch.arange(samples) % num_classes
+    return loss.link.example(samples, num_classes, generator)
 
 
 def improvement(
@@ -159,14 +158,14 @@ def improvement(
 
     Args:
         loss: Any loss.
-        output: Predictions ``(B, n)``, or ``(B, 1)`` for losses of regression; left as they are.
-        target: Class indices ``(B,)``, or numbers ``(B, 1)``.
+        output: Predictions ``(B, n)``, or ``(B, 1)`` where there are no classes; left as they are.
+        target: As the loss has it: class indices ``(B,)``, or numbers ``(B, 1)``.
         steps: Of Adam.
         step_length: Of Adam.
 
     Returns:
-        By how much the share of errors, or the mean squared error, has fallen; negative where it
-        has grown, ``-inf`` where predictions are no longer finite.
+        By how much the error of the loss's link has fallen on average; negative where it has
+        grown, ``-inf`` where predictions are no longer finite.
 
     >>> from lightning_lossmeta.losses import CrossEntropy
     >>> improvement(CrossEntropy(), torch.eye(2), torch.tensor([1, 1]))
@@ -187,11 +186,5 @@ def improvement(
     after = moved.detach()
     if not bool(after.isfinite().all()):
         return -math.inf
-    return _metric(loss, output, target) - _metric(loss, after, target)
-
-
-def _metric(loss: LossFunction, output: Tensor, target: Tensor) -> float:
-    """The share of errors, or the squared error: less is better."""
-    if isinstance(loss, RegressionLoss):
-        return float((output - target).square().mean())
-    return float((output.argmax(dim=1) != target).double().mean())
+    before = loss.link.error(output, target).mean()
+    return float(before) - float(loss.link.error(after, target).mean())

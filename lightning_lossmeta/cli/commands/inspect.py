@@ -11,7 +11,7 @@ from lightning_lossmeta.cli.shell import class_count, console, default_classes, 
 
 if TYPE_CHECKING:
     from lightning_lossmeta.artifacts import ReadyLoss
-    from lightning_lossmeta.losses import LossFunction, RegressionLoss
+    from lightning_lossmeta.losses import LossFunction
 
 FIGURES = ("loss", "gamma", "attraction", "heatmap")
 _FORMATS = (".png", ".svg", ".pdf")
@@ -52,8 +52,8 @@ def _parser() -> argparse.ArgumentParser:
         "--figure",
         action="append",
         choices=(*FIGURES, "all"),
-        help="loss: against target and other classes, beside cross-entropy, or for regression "
-        "against the error, beside squared error (the default); "
+        help="loss: against target and other classes, beside cross-entropy, for binary "
+        "problems against the probability, for regression against the error (the default); "
         "gamma: which way the logits are pushed; attraction: pull to zero training error; "
         "heatmap: over prediction and label. Can be given several times.",
     )
@@ -78,44 +78,43 @@ def _inspect(options: argparse.Namespace) -> None:
     found = [find_loss(text) for text in dict.fromkeys(options.losses)]
     named = dict(zip(_labels(found), found, strict=True))
     chosen = list(dict.fromkeys(options.figure or ["loss"]))
-    regression = _for_regression(named, chosen)
+    problem = _common_problem(named)
+    figures = FIGURES if problem == "classification" else ("loss",)
     if "all" in chosen:
-        chosen = ["loss"] if regression else list(FIGURES)
+        chosen = list(figures)
+    _check_figures(chosen, figures, problem)
     num_classes = options.classes or default_classes(found)
     out = console()
     out.print(provenance(named))
     losses = {name: ready.loss for name, ready in named.items()}
-    for table in [] if regression else key_figures(losses, num_classes):
+    for table in key_figures(losses, num_classes) if problem == "classification" else []:
         out.print(table)
     for kind, path in _paths(options.out, found, chosen).items():
-        if regression:
-            written = _draw_regression(regression, path)
-        else:
-            written = _draw(kind, losses, num_classes, options.published, path)
+        written = _DRAW[problem](kind, losses, num_classes, options.published, path)
         out.print(f"{kind} figure: {written}", soft_wrap=True, highlight=False, markup=False)
 
 
-def _for_regression(
-    named: dict[str, ReadyLoss], figures: list[str]
-) -> dict[str, RegressionLoss] | None:
-    """The losses if they are for regression; ``None`` if they are for classification."""
+def _common_problem(named: dict[str, ReadyLoss]) -> str:
+    """What all the losses are for."""
     from lightning_lossmeta.artifacts.zoo import UnknownLossError
-    from lightning_lossmeta.losses import RegressionLoss
 
-    losses = {n: r.loss for n, r in named.items() if isinstance(r.loss, RegressionLoss)}
-    if not losses:
-        return None
-    name = next(iter(losses))
-    if others := [other for other in named if other not in losses]:
+    (name, first), *others = named.items()
+    for other, ready in others:
+        if ready.loss.link.problem != first.loss.link.problem:
+            raise UnknownLossError(
+                f"'{name}' is for {first.loss.link.problem}, '{other}' for "
+                f"{ready.loss.link.problem}: inspect one at a time."
+            )
+    return first.loss.link.problem
+
+
+def _check_figures(chosen: list[str], figures: tuple[str, ...], problem: str) -> None:
+    from lightning_lossmeta.artifacts.zoo import UnknownLossError
+
+    if wrong := [kind for kind in chosen if kind not in figures]:
         raise UnknownLossError(
-            f"'{name}' is for regression, '{others[0]}' for classification: inspect one at a time."
+            f"of losses for {problem} there is the figure 'loss' alone, no '{wrong[0]}'."
         )
-    if wrong := [kind for kind in figures if kind not in ("loss", "all")]:
-        raise UnknownLossError(
-            f"'{name}' is for regression, of which there is the figure 'loss' alone, no "
-            f"'{wrong[0]}'."
-        )
-    return losses
 
 
 def _labels(found: list[ReadyLoss]) -> list[str]:
@@ -141,14 +140,25 @@ def _paths(out: Path | None, found: list[ReadyLoss], kinds: list[str]) -> dict[s
     return {kind: (out or folder) / f"{stem}-{kind}.png" for kind in kinds}
 
 
-def _draw_regression(losses: dict[str, RegressionLoss], path: Path) -> Path:
+def _draw_regression(
+    kind: str, losses: dict[str, LossFunction], num_classes: int, published: bool, path: Path
+) -> Path:
     from lightning_lossmeta.analysis import save_figure
     from lightning_lossmeta.analysis.regression_curves import regression_figure
 
     return save_figure(regression_figure(losses), path)
 
 
-def _draw(
+def _draw_binary(
+    kind: str, losses: dict[str, LossFunction], num_classes: int, published: bool, path: Path
+) -> Path:
+    from lightning_lossmeta.analysis import save_figure
+    from lightning_lossmeta.analysis.binary_curves import binary_figure
+
+    return save_figure(binary_figure(losses), path)
+
+
+def _draw_classification(
     kind: str, losses: dict[str, LossFunction], num_classes: int, published: bool, path: Path
 ) -> Path:
     from lightning_lossmeta import analysis
@@ -163,3 +173,10 @@ def _draw(
         "heatmap": lambda: analysis.heatmap_figure(losses, num_classes),
     }
     return analysis.save_figure(draw[kind](), path)
+
+
+_DRAW = {
+    "classification": _draw_classification,
+    "binary": _draw_binary,
+    "regression": _draw_regression,
+}

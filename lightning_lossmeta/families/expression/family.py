@@ -3,47 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.families.base import LossFamily, check_problem, class_symbols
+from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.families.expression.algebra import canonical_form, ordered
 from lightning_lossmeta.families.expression.formula import formula
-from lightning_lossmeta.families.expression.grammar import TIME
-from lightning_lossmeta.families.expression.loss import (
-    ExpressionLoss,
-    ExpressionRegressionLoss,
-    WeightedExpression,
-)
+from lightning_lossmeta.families.expression.loss import ExpressionLoss
 from lightning_lossmeta.families.expression.parser import parse_expression
-from lightning_lossmeta.families.expression.progress_dependent import (
-    ProgressExpressionLoss,
-    ProgressExpressionRegressionLoss,
-)
 from lightning_lossmeta.families.expression.space import ExpressionSpace
 from lightning_lossmeta.families.expression.symbolic import symbolic
+from lightning_lossmeta.families.problem import Problem, link_of, own_loss
 from lightning_lossmeta.families.skeleton import Skeleton
 from lightning_lossmeta.losses.base import LossFunction
-from lightning_lossmeta.losses.progress_dependent import ProgressDependentLoss
+from lightning_lossmeta.losses.progress_dependent import depends_on_progress
 
-_KINDS: dict[str, type[WeightedExpression]] = {
-    "classification": ExpressionLoss,
-    "regression": ExpressionRegressionLoss,
-}
-_TIMED_KINDS: dict[str, type[WeightedExpression]] = {
-    "classification": ProgressExpressionLoss,
-    "regression": ProgressExpressionRegressionLoss,
-}
+_SQUARED = Candidate("square(sub(f, y))", (1.0,) * 3)
+_ABSOLUTE = Candidate("abs(sub(f, y))", (1.0,) * 3)
+
+# (y - 1) log(1 - h) - y log h
+_BINARY = Candidate("sub(mul(sub(y, +1), log(sub(+1, f))), mul(y, log(f)))", (1.0,) * 12)
+
 _BASELINES = {
     "classification": {
         "cross_entropy": Candidate("mul(y, log(f))", (-1.0, 1.0, 1.0)),
-        "mse": Candidate("square(sub(f, y))", (1.0,) * 3),
-        "mae": Candidate("abs(sub(f, y))", (1.0,) * 3),
+        "mse": _SQUARED,
+        "mae": _ABSOLUTE,
     },
-    "regression": {
-        "squared error": Candidate("square(sub(f, y))", (1.0,) * 3),
-        "absolute error": Candidate("abs(sub(f, y))", (1.0,) * 3),
-    },
+    "binary": {"binary_cross_entropy": _BINARY, "mse": _SQUARED, "mae": _ABSOLUTE},
+    "regression": {"squared error": _SQUARED, "absolute error": _ABSOLUTE},
 }
 
 
@@ -57,14 +45,13 @@ class ExpressionFamily(LossFamily):
 
     Args:
         problem: ``"classification"``: f is a softmax probability, y its entry of the one-hot or
-            soft target, and values are averaged over the classes; ``"regression"``: f and y are
-            real.
+            soft target, and values are averaged over the classes; ``"binary"``: f is a sigmoid
+            probability, y its label; ``"regression"``: f and y are real.
         max_height: Longest path from the root to a leaf, in edges.
         max_nodes: Operators and terminals.
         nonnegative: Whether the value goes through a softplus.
         progress: Whether expressions may also hold t, the share of the training's steps that are
-            done; those that do are built as a
-            :class:`~lightning_lossmeta.losses.progress_dependent.ProgressDependentLoss`.
+            done.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -84,7 +71,7 @@ class ExpressionFamily(LossFamily):
 
     def __init__(
         self,
-        problem: Literal["classification", "regression"] = "classification",
+        problem: Problem = "classification",
         max_height: int = 10,
         max_nodes: int = 200,
         nonnegative: bool = False,
@@ -94,33 +81,31 @@ class ExpressionFamily(LossFamily):
             raise ValueError(
                 f"Expected argument `nonnegative` to be True or False, got {nonnegative!r:.80}."
             )
-        self.problem = check_problem(problem, _KINDS)
+        self.link = link_of(problem)
+        self.problem = problem
         self.nonnegative = nonnegative
         self.space = ExpressionSpace(max_height, max_nodes, progress)
 
-    def build(self, candidate: Candidate) -> WeightedExpression:
+    def build(self, candidate: Candidate) -> ExpressionLoss:
         """The candidate's expression with its weights."""
-        tree = parse_expression(candidate.structure, self.space)
-        timed = any(node.name == TIME for node in tree)
-        kind = (_TIMED_KINDS if timed else _KINDS)[self.problem]
-        return kind(str(candidate.structure), candidate.theta, self.nonnegative)
+        structure = str(parse_expression(candidate.structure, self.space))
+        return ExpressionLoss(structure, candidate.theta, self.nonnegative, link=self.link)
 
     def read(self, loss: LossFunction) -> Candidate:
         """Expression and weights."""
-        kind = _KINDS[self.problem]
-        if not isinstance(loss, kind) or (
-            isinstance(loss, ProgressDependentLoss) and not self.space.progress
-        ):
-            raise ValueError(f"Expected an {kind.__name__}, got {type(loss).__name__}.")
-        return Candidate(loss.structure, tuple(loss.theta.tolist()))
+        own = own_loss(loss, ExpressionLoss, self.link)
+        if depends_on_progress(own) and not self.space.progress:
+            raise ValueError(
+                "Expected an expression without the training's progress t, got "
+                f"'{own.structure}': use ExpressionFamily(progress=True)."
+            )
+        return Candidate(own.structure, tuple(own.theta.tolist()))
 
     def formula(self, candidate: Candidate) -> str:
         """The expression with four significant digits."""
         loss = self.build(candidate)
-        classes = self.problem == "classification"
-        text = formula(loss.names, candidate.theta, "h" if classes else "f")
-        text = f"softplus({text})" if self.nonnegative else text
-        return f"mean_k[ {text} ]" if classes else f"mean[ {text} ]"
+        text = formula(loss.names, candidate.theta, self.link.letter)
+        return self.link.averaged(f"softplus({text})" if self.nonnegative else text)
 
     def key(self, candidate: Candidate) -> str:
         """The expression's canonical form, weights included."""
@@ -136,22 +121,20 @@ class ExpressionFamily(LossFamily):
         """The expression with weights as they are.
 
         Raises:
-            NotImplementedError: If it is for regression, depends on the time, or SymPy finds it
+            NotImplementedError: If it depends on the training's progress, or SymPy finds it
                 constant.
         """
-        if self.problem != "classification":
-            raise NotImplementedError("Losses for regression are not written class by class.")
         loss = self.build(candidate)
-        if isinstance(loss, ProgressDependentLoss):
+        if depends_on_progress(loss):
             raise NotImplementedError(
                 f"The loss '{candidate.structure}' depends on the training's progress t, which an "
-                "expression of one class can't know: load its file by "
+                "expression of one entry can't know: load its file by "
                 "lightning_lossmeta.load_loss, and give it t by set_progress or TrainingProgress."
             )
-        found = symbolic(loss.names, candidate.theta, *class_symbols(), self.nonnegative)
-        if found.is_number:
+        expression = symbolic(loss.names, candidate.theta, *self.link.symbols(), self.nonnegative)
+        if expression.is_number:
             raise NotImplementedError(f"The loss '{candidate.structure}' is constant.")
-        return found
+        return expression
 
     def baselines(self) -> dict[str, Candidate]:
         """Usual losses, as far as they fit the limits; none behind a softplus.
@@ -167,7 +150,7 @@ class ExpressionFamily(LossFamily):
         }
 
     def settings(self) -> dict[str, Any]:
-        """Kind of task, limits, softplus and time."""
+        """Kind of problem, limits, softplus and time."""
         return {
             "problem": self.problem,
             "max_height": self.space.max_height,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
@@ -13,19 +12,28 @@ from torch import Tensor
 from lightning_lossmeta.families.expression.grammar import (
     CONSTANTS,
     OPERATORS,
+    TIME,
     fold,
 )
 from lightning_lossmeta.families.expression.parser import parse_expression
-from lightning_lossmeta.families.expression.space import ExpressionSpace
-from lightning_lossmeta.losses.base import LossFunction, Reduction, soft_target
-from lightning_lossmeta.losses.regression import RegressionLoss
+from lightning_lossmeta.losses.base import Reduction
+from lightning_lossmeta.losses.elementwise import ElementwiseLoss
+from lightning_lossmeta.losses.links import Link
+from lightning_lossmeta.losses.progress_dependent import register_progress
 
 # Above this, softplus is its argument to the last bit of a float64.
 _LINEAR = 40.0
 
 
-class WeightedExpression(LossFunction):
-    """What symbolic losses of both kinds share.
+class ExpressionLoss(ElementwiseLoss):
+    """An expression of the prediction f and the label y, averaged over a sample's entries.
+
+    With w the weights and f, y those of entry k ::
+
+        L = mean_k expression(f, y; w),   each argument of an operator multiplied by its edge's w
+
+    One that also holds t, the share of the training's steps that are done, has it as the number
+    ``progress``: see :func:`~lightning_lossmeta.losses.progress_dependent.set_progress`.
 
     Args:
         structure: The expression in prefix form, e.g. ``"square(sub(f, y))"``.
@@ -33,12 +41,24 @@ class WeightedExpression(LossFunction):
             there are nodes, since no edge leaves the root.
         nonnegative: Whether the root's value goes through a softplus.
         reduction: As in :class:`~lightning_lossmeta.losses.base.LossFunction`.
+        link: As in :class:`~lightning_lossmeta.losses.elementwise.ElementwiseLoss`.
 
     Raises:
         ValueError: If ``structure`` is no expression in f and y, or the weights do not fit it.
+
+    Source: Raymond et al. (2024), sections 3.2 and 3.3; t is of their section 6.
+
+    >>> brier = ExpressionLoss("square(sub(f, y))", [1, 1, 1])
+    >>> brier(torch.zeros(1, 2), torch.tensor([0]))
+    tensor(0.2500)
+    >>> from lightning_lossmeta.losses import Identity, set_progress
+    >>> fading = "mul(sub(+1, t), square(sub(f, y)))"
+    >>> fading = ExpressionLoss(fading, [1] * 7, link=Identity())
+    >>> set_progress(fading, 0.5)
+    >>> fading(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 4.0]))
+    tensor(1.)
     """
 
-    space: ClassVar[ExpressionSpace] = ExpressionSpace()
     theta: Tensor
 
     def __init__(
@@ -47,11 +67,14 @@ class WeightedExpression(LossFunction):
         theta: Sequence[float],
         nonnegative: bool = False,
         reduction: Reduction = "mean",
+        link: Link | None = None,
     ) -> None:
-        super().__init__(reduction)
-        tree = parse_expression(structure, self.space)
+        super().__init__(link, reduction)
+        tree = parse_expression(structure)
         self.structure = str(tree)
         self.names = tuple(node.name for node in tree)
+        if TIME in self.names:
+            register_progress(self)
         self.nonnegative = nonnegative
         if len(theta) != len(tree) - 1:
             raise ValueError(
@@ -63,65 +86,23 @@ class WeightedExpression(LossFunction):
         values = torch.tensor([float(value) for value in theta], dtype=torch.float64)
         self.register_buffer("theta", values, persistent=False)
 
-    def expression(self, f: Tensor, y: Tensor) -> Tensor:
-        """The expression, element by element, of two tensors of one shape and dtype."""
-        weights = self.theta.to(f.dtype).unbind()
-        terminals = self.variables(f, y)
+    def values(self, prediction: Tensor, label: Tensor) -> Tensor:
+        """The expression, entry by entry."""
+        weights = self.theta.to(prediction.dtype).unbind()
+        terminals = {"f": prediction, "y": label}
+        if TIME in self.names:
+            terminals[TIME] = self.get_buffer("progress").to(prediction.dtype)
 
         def value(name: str, arguments: list[Tensor]) -> Tensor:
             if name in CONSTANTS:
-                return f.new_full((), CONSTANTS[name])
+                return prediction.new_full((), CONSTANTS[name])
             return OPERATORS[name].function(*arguments) if arguments else terminals[name]
 
         root = fold(self.names, value, lambda edge, below: weights[edge] * below)
         return F.softplus(root, threshold=_LINEAR) if self.nonnegative else root
 
-    def variables(self, f: Tensor, y: Tensor) -> dict[str, Tensor]:
-        """What the expression may hold beside constants, by name."""
-        return {"f": f, "y": y}
-
     def extra_repr(self) -> str:
-        """The expression, for ``print``."""
-        return f"{self.structure!r}" + (", nonnegative=True" if self.nonnegative else "")
-
-
-class ExpressionLoss(WeightedExpression):
-    """An expression of the softmax probability f and the label y, averaged over the classes.
-
-    With w the weights and f, y those of class k ::
-
-        L = mean_k expression(f, y; w),   each argument of an operator multiplied by its edge's w
-
-    The arguments are those of :class:`WeightedExpression`.
-
-    Source: Raymond et al. (2024), sections 3.2 and 3.3.
-
-    >>> brier = ExpressionLoss("square(sub(f, y))", [1, 1, 1])
-    >>> brier(torch.zeros(1, 2), torch.tensor([0]))
-    tensor(0.2500)
-    """
-
-    def per_sample(self, output: Tensor, target: Tensor) -> Tensor:
-        """Loss of each sample, (B, n, ...) -> (B, ...)."""
-        return self.from_probabilities(output.softmax(dim=1), target)
-
-    def from_probabilities(self, h: Tensor, target: Tensor) -> Tensor:
-        """The expression itself, of any h (B, n, ...)."""
-        return self.expression(h, soft_target(h, target)).mean(dim=1)
-
-
-class ExpressionRegressionLoss(WeightedExpression, RegressionLoss):
-    """An expression of the output f and the target y, averaged over a sample's entries.
-
-    The arguments are those of :class:`WeightedExpression`.
-
-    Source: Raymond et al. (2024), sections 3.2 and 3.3.
-
-    >>> squared = ExpressionRegressionLoss("square(sub(f, y))", [1, 1, 1])
-    >>> squared(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 4.0]))
-    tensor(2.)
-    """
-
-    def values(self, output: Tensor, target: Tensor) -> Tensor:
-        """The expression, entry by entry."""
-        return self.expression(output, target)
+        """Expression and link, for ``print``."""
+        nonnegative = "nonnegative=True" if self.nonnegative else ""
+        parts = (repr(self.structure), nonnegative, super().extra_repr())
+        return ", ".join(filter(None, parts))

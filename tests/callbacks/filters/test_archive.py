@@ -7,8 +7,9 @@ from searches import make_search, restore_searcher, run_search, stored_searcher
 from lightning_lossmeta.callbacks.filters.archive import SymbolicArchive
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
-from lightning_lossmeta.families import ExpressionFamily, ExpressionRegressionLoss
+from lightning_lossmeta.families import ExpressionFamily, ExpressionLoss
 from lightning_lossmeta.families.expression.parser import parse_expression
+from lightning_lossmeta.losses import Identity
 from lightning_lossmeta.searchers import GeneticProgrammingSearcher
 
 FAMILY = ExpressionFamily()
@@ -18,7 +19,7 @@ POINTS = torch.randint(-24, 25, (2, 200), generator=torch.Generator().manual_see
 
 def _values(text, theta=None):
     theta = theta or [1.0] * (len(parse_expression(text)) - 1)
-    return ExpressionRegressionLoss(text, theta).expression(*POINTS)
+    return ExpressionLoss(text, theta, link=Identity()).values(*POINTS)
 
 
 def _told(candidate, fitness=0.75, status=Status.OK):

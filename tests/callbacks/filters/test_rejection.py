@@ -12,10 +12,11 @@ from lightning_lossmeta.callbacks.filters.rejection import (
 )
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Status
-from lightning_lossmeta.families import ExpressionFamily, ExpressionLoss, ExpressionRegressionLoss
+from lightning_lossmeta.families import ExpressionFamily, ExpressionLoss
 from lightning_lossmeta.losses import (
     Baikal,
     CrossEntropy,
+    Identity,
     LossFunction,
     MeanAbsoluteError,
     MeanSquaredError,
@@ -99,15 +100,15 @@ def test_regression(tmp_path):
         RegressionSquaredError(),
         RegressionAbsoluteError(),
         RegressionHuber(),
-        ExpressionRegressionLoss("log(sub(f, y))", [1.0] * 3),
+        ExpressionLoss("log(sub(f, y))", [1.0] * 3, link=Identity()),
         RegressionTimes(RegressionSquaredError(), 1e-4),
     ):
         assert rejection.screen(CANDIDATE, loss) is None, loss
     for loss in (
         RegressionTimes(RegressionSquaredError(), -1.0),
         RegressionTimes(RegressionSquaredError(), 0.0),
-        ExpressionRegressionLoss("add(f, y)", [1.0] * 2),
-        ExpressionRegressionLoss("sign(sub(f, y))", [1.0] * 3),
+        ExpressionLoss("add(f, y)", [1.0] * 2, link=Identity()),
+        ExpressionLoss("sign(sub(f, y))", [1.0] * 3, link=Identity()),
     ):
         assert rejection.screen(CANDIDATE, loss).status is Status.REJECTED, loss
 
@@ -116,7 +117,7 @@ def test_improvement_is_what_gradient_descent_finds():
     output, target = artificial_predictions(RegressionSquaredError(), 50, None, 0)
     before = float((output - target).square().mean())
     squared = RegressionSquaredError()
-    halfway = ExpressionRegressionLoss("square(sub(f, y))", [1.0, 2.0, 1.0])  # best at y / 2
+    halfway = ExpressionLoss("square(sub(f, y))", [1.0, 2.0, 1.0], link=Identity())  # best at y / 2
     expected = before - float((target / 2).square().mean())
     for number in (1e-3, 1e3):
         found = improvement(RegressionTimes(squared, number), output, target, 400)

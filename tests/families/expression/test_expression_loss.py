@@ -12,8 +12,8 @@ from torch.func import functional_call
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Status
 from lightning_lossmeta.evaluators import PopulationEvaluator
-from lightning_lossmeta.families import ExpressionFamily, ExpressionLoss, ExpressionRegressionLoss
-from lightning_lossmeta.losses import MeanSquaredError, RegressionAbsoluteError
+from lightning_lossmeta.families import ExpressionFamily, ExpressionLoss
+from lightning_lossmeta.losses import Identity, MeanSquaredError, RegressionAbsoluteError
 from lightning_lossmeta.modules import StackedLosses, SupervisedModule
 from lightning_lossmeta.task import Session, Task
 
@@ -87,7 +87,7 @@ def test_is_the_tree_with_a_weight_on_every_edge(tree, data):
     f, y = generator.normal(0, 1, (2, 6, 3))
     values = _value(tree, iter(theta), f, y)
     for nonnegative, expected in [(False, values), (True, np.logaddexp(0, values))]:
-        loss = ExpressionRegressionLoss(_text(tree), theta, nonnegative)
+        loss = ExpressionLoss(_text(tree), theta, nonnegative, link=Identity())
         found = loss.per_sample(torch.from_numpy(f), torch.from_numpy(y)).numpy()
         np.testing.assert_allclose(found, expected.mean(1), rtol=1e-6, atol=1e-9)
 
@@ -98,7 +98,7 @@ def test_weights_of_one_are_the_expression_itself():
     expected = MeanSquaredError().per_sample(logits, target)
     torch.testing.assert_close(loss.per_sample(logits, target), expected)
     output, wanted = torch.randn(5, 2), torch.randn(5, 2)
-    loss = ExpressionRegressionLoss("abs(sub(f, y))", [1, 1, 1])
+    loss = ExpressionLoss("abs(sub(f, y))", [1, 1, 1], link=Identity())
     torch.testing.assert_close(loss(output, wanted), RegressionAbsoluteError()(output, wanted))
 
 
@@ -163,7 +163,7 @@ def test_equal_structures_run_stacked():
 def test_overflow_by_nesting_is_a_value_not_an_error(height, finite):
     structure = "square(" * height + "sub(f, y)" + ")" * height
     output = torch.full((2, 1), 30.0, requires_grad=True)
-    loss = ExpressionRegressionLoss(structure, [1.0] * (height + 2))
+    loss = ExpressionLoss(structure, [1.0] * (height + 2), link=Identity())
     value = loss(output, torch.zeros(2, 1))
     value.backward()
     assert bool(value.isfinite()) is finite
@@ -175,7 +175,7 @@ def test_gradients_at_ties_and_zeros_are_finite(operator):
     structure = f"{operator}({inner})" if operator not in ("min", "max") else f"{operator}(f, y)"
     count = structure.count("(") + structure.count(",")
     output = torch.tensor([[0.0, 0.5, 1.0]], requires_grad=True)
-    loss = ExpressionRegressionLoss(structure, [1.0] * count)
+    loss = ExpressionLoss(structure, [1.0] * count, link=Identity())
     loss(output, output.detach().clone()).backward()
     assert output.grad.isfinite().all()
 
@@ -189,7 +189,7 @@ def test_what_is_printed_and_kept():
     assert loss.state_dict() == {}
 
 
-@pytest.mark.parametrize("kind", [ExpressionLoss, ExpressionRegressionLoss])
+@pytest.mark.parametrize("kind", [ExpressionLoss])
 @pytest.mark.parametrize(
     ("theta", "message"),
     [

@@ -19,11 +19,7 @@ from lightning_lossmeta.families import (
 from lightning_lossmeta.families.expression.algebra import canonical_form
 from lightning_lossmeta.families.expression.isolated_random import IsolatedRandom
 from lightning_lossmeta.families.expression.parser import parse_expression
-from lightning_lossmeta.families.expression.progress_dependent import (
-    ProgressExpressionLoss,
-    ProgressExpressionRegressionLoss,
-)
-from lightning_lossmeta.losses import depends_on_progress, set_progress
+from lightning_lossmeta.losses import Identity, depends_on_progress, set_progress
 from lightning_lossmeta.searchers import GeneticProgrammingSearcher
 from lightning_lossmeta.searchers.genetic_operators import crossover, mutate
 
@@ -85,9 +81,7 @@ def test_t_is_refused_elsewhere():
     message = r"one of add, .*, -1 at character 13, got 't'\. .*ExpressionFamily\(progress=True\)"
     with pytest.raises(ValueError, match=message):
         ExpressionFamily().build(candidate)
-    with pytest.raises(ValueError, match="at character 13, got 't'"):
-        ExpressionLoss(FADING, candidate.theta)
-    with pytest.raises(ValueError, match="Expected an ExpressionLoss, got ProgressExpressionLoss"):
+    with pytest.raises(ValueError, match="without the training's progress t, got 'mul"):
         ExpressionFamily().read(TIMED.build(candidate))
     for space in (None, TIMED.space):
         assert str(parse_expression(FADING, space)) == FADING
@@ -123,7 +117,7 @@ def test_value_is_the_formula_at_that_time(time, dtype):
     expected = (time / 2 * 2 * error + (3 * time) ** 2).mean(dim=1)
     torch.testing.assert_close(loss.per_sample(logits, target), expected.to(dtype))
     regression = ExpressionFamily("regression", progress=True).build(candidate)
-    assert type(regression) is ProgressExpressionRegressionLoss
+    assert regression.link == Identity()
     set_progress(regression, time)
     expected = time * (POINTS[0] - POINTS[1]).abs() + 9 * time**2
     torch.testing.assert_close(regression.per_sample(*POINTS), expected)
@@ -134,7 +128,9 @@ def test_losses_without_t_are_built_as_ever():
     loss = TIMED.build(candidate)
     assert type(loss) is ExpressionLoss
     assert [name for name, _ in loss.named_buffers()] == ["theta"]
-    assert type(TIMED.build(_plain(FADING))) is ProgressExpressionLoss
+    fading = TIMED.build(_plain(FADING))
+    assert type(fading) is ExpressionLoss
+    assert [name for name, _ in fading.named_buffers()] == ["progress", "theta"]
     for found in (candidate, _plain(FADING)):
         assert TIMED.read(TIMED.build(found)) == found
 
@@ -220,10 +216,10 @@ def test_random_timed_trees_of_one_form_are_equal_at_all_times():
 
 
 def _value(text, time):
-    loss = ProgressExpressionRegressionLoss(text, _plain(text).theta)
+    loss = ExpressionLoss(text, _plain(text).theta, link=Identity())
     set_progress(loss, time)
     eighths = (8 * POINTS).round() / 8
-    return loss.expression(*eighths) + torch.zeros(50, dtype=torch.float64)
+    return loss.values(*eighths) + torch.zeros(50, dtype=torch.float64)
 
 
 #: What torch makes of logits (B, n) or outputs, and a target.
