@@ -8,6 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from lightning_lossmeta._fingerprint import Walk, describe_data_module, describe_value
 from lightning_lossmeta._seeds import derived_seed
 from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.data.loader import BatchLoader
@@ -156,3 +157,11 @@ class TensorDataModule(pl.LightningDataModule, ABC):
 
     def _in_order(self, split: Split) -> BatchLoader:
         return BatchLoader(split.inputs, split.targets, self.eval_batch_size)
+
+
+@describe_value.register
+def _describe(value: TensorDataModule, walk: Walk) -> dict[str, Any]:
+    """By its settings and the data as they were read: where from is of no account then."""
+    described = describe_data_module(value, walk)
+    settings = {name: item for name, item in described.items() if name not in ("root", "path")}
+    return {**settings, "splits": walk.at("splits", value.splits)}

@@ -6,12 +6,12 @@ import math
 from datetime import datetime
 from pathlib import Path
 
-from lightning_lossmeta._fingerprint import changed_keys
 from lightning_lossmeta.callbacks.base import Search
 from lightning_lossmeta.callbacks.checkpoint import load_state
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.evaluators.base import Evaluator
+from lightning_lossmeta.search.fingerprint import changed_settings
 
 
 def new_directory(name: str) -> Path:
@@ -60,7 +60,7 @@ def restore(search: Search, evaluator: Evaluator) -> None:
             f"Expected the seed of '{search.directory}', {state['seed']}, to resume it, got "
             f"{search.seed}."
         )
-    if changed := changed_keys(state["settings"], search.settings):
+    if changed := changed_settings(state["settings"], search.settings):
         raise ValueError(
             f"Expected the settings of '{search.directory}' to resume it; these differ: "
             f"{'; '.join(changed)}."

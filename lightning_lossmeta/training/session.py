@@ -15,6 +15,7 @@ import torch
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
+from lightning_lossmeta._fingerprint import setting_up
 from lightning_lossmeta._seeds import seed_all
 from lightning_lossmeta.callbacks.learning_rate import LearningRateFactor
 from lightning_lossmeta.callbacks.training_progress import TrainingProgress
@@ -163,9 +164,10 @@ def prepared_data(task: Task) -> pl.LightningDataModule:
     done: set[str] = original.__dict__.setdefault("_lossmeta_stages", set())
     for stage in ("fit", "test") if session.split == "test" else ("fit",):
         if stage not in done:
-            if not done:
-                original.prepare_data()
-            original.setup(stage)
+            with setting_up(original):
+                if not done:
+                    original.prepare_data()
+                original.setup(stage)
             done.add(stage)
     prepared: Any = copy.copy(original)
 

@@ -30,7 +30,7 @@ def main(argv: list[str]) -> int:
 def _run(request: Request) -> None:
     directory = request.directory
     tasks = [task for task, _ in request.tasks.values()]
-    store = RunStore(directory / "cells")
+    store = RunStore(directory / "trainings")
     try:
         rows = _compared(request, tasks, store)
     except (KeyboardInterrupt, SystemExit) as stop:
