@@ -9,6 +9,7 @@ from torch import Tensor
 
 # Each says what it knows of its types by registering it.
 from lightning_lossmeta._fingerprint import modules, numbers, python
+from lightning_lossmeta._fingerprint.arguments import describe_arguments
 from lightning_lossmeta._fingerprint.data_modules import describe_data_module, setting_up
 from lightning_lossmeta._fingerprint.walk import (
     MAX_CHARACTERS,
@@ -23,6 +24,7 @@ __all__ = [
     "FingerprintError",
     "Walk",
     "changed_keys",
+    "describe_arguments",
     "describe_data_module",
     "describe_value",
     "digest",
@@ -78,25 +80,40 @@ def fingerprint(value: Any, drawn: Collection[Tensor] = ()) -> Any:
 
 
 def changed_keys(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """What differs between two fingerprints, as ``key: old -> new``.
+    """What differs between two fingerprints, as ``key: old -> new``; of another class, that alone.
 
     >>> changed_keys({"a": {"b": [1, 2]}}, {"a": {"b": [1, 3]}, "c": None})
     ['a.b.1: 2 -> 3', 'c: absent -> None']
+    >>> changed_keys({"a": {"class": "SGD", "lr": 0.1}}, {"a": {"class": "Adam", "lr": 0.001}})
+    ["a.class: 'SGD' -> 'Adam'"]
     """
-    before, after = (dict(_leaves(value)) for value in (old, new))
-    changed = [key for key in {**before, **after} if before.get(key) != after.get(key)]
-    return [
-        f"{key}: {before.get(key, 'absent'):.80} -> {after.get(key, 'absent'):.80}"
-        for key in changed
-    ]
+    return [f"{key}: {before:.80} -> {after:.80}" for key, before, after in _changes(old, new, "")]
 
 
-def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Every plain value in a fingerprint, by the dotted keys that lead to it."""
-    items = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, item in items:
-        name = f"{prefix}.{key}" if prefix else str(key)
-        if isinstance(item, (dict, list)) and item:
-            yield from _leaves(item, name)
-        else:
-            yield name, repr(item)
+_ABSENT = object()
+
+
+def _changes(old: Any, new: Any, place: str) -> Iterator[tuple[str, str, str]]:
+    """Place, old and new value of all that differs."""
+    parts = [_parts(item) for item in (old, new)]
+    if old == new:
+        return
+    if not all(parts):
+        yield place, _text(old), _text(new)
+        return
+    before, after = parts
+    if before.get("class") != after.get("class"):
+        before, after = ({"class": part.get("class", _ABSENT)} for part in parts)
+    for key in {**before, **after}:
+        name = f"{place}.{key}" if place else str(key)
+        yield from _changes(before.get(key, _ABSENT), after.get(key, _ABSENT), name)
+
+
+def _text(value: Any) -> str:
+    return "absent" if value is _ABSENT else repr(value)
+
+
+def _parts(value: Any) -> dict[Any, Any]:
+    if isinstance(value, dict):
+        return value
+    return dict(enumerate(value)) if isinstance(value, list) else {}

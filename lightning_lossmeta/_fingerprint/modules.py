@@ -39,7 +39,7 @@ def _module(value: nn.Module, walk: Walk) -> Any:
         described[name] = walk.parameter(name, tensor)
     described |= walk.attributes({**value._buffers, **value._modules, **plain})
     if len(value._modules) > 1:
-        described["order"] = list(value._modules)
+        described["order"] = ", ".join(value._modules)
     return described
 
 

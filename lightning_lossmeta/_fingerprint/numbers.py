@@ -16,7 +16,7 @@ _describe_object = describe_value.dispatch(object)
 
 
 @describe_value.register
-def _array(value: np.ndarray, walk: Walk) -> Any:  # type: ignore[type-arg]
+def _array(value: np.ndarray, walk: Walk) -> Any:
     if type(value) is not np.ndarray:  # e.g. with a mask
         return _describe_object(value, walk)
     if value.dtype.hasobject:
@@ -67,10 +67,12 @@ def _root_mean_square(value: Tensor) -> float:
 
 def _dense(value: Tensor) -> list[Tensor]:
     """The dense tensors that a tensor is made of."""
+    if value.is_quantized and value.qscheme() is torch.per_tensor_affine:
+        scale = torch.tensor([value.q_scale(), value.q_zero_point()], dtype=torch.float64)
+        return [value.int_repr(), scale]
     if value.is_quantized:
-        if value.qscheme() in (torch.per_channel_affine, torch.per_channel_affine_float_qparams):
-            return [value.int_repr(), value.q_per_channel_scales(), value.q_per_channel_zero_points()]
-        return [value.int_repr(), torch.tensor([value.q_scale(), value.q_zero_point()])]
+        scales, zeros = value.q_per_channel_scales(), value.q_per_channel_zero_points()
+        return [value.int_repr(), scales, zeros]
     if value.layout is torch.sparse_coo:
         value = value.coalesce()
         return [value.indices(), value.values()]

@@ -98,10 +98,19 @@ class Walk:
 
 
 def _shortened(described: Any) -> Any:
-    if not isinstance(described, (dict, list, str)) or len(as_text(described)) <= MAX_CHARACTERS:
+    """Values of at most :data:`MAX_CHARACTERS`: the longest parts give way to their digests."""
+    excess = len(as_text(described)) - MAX_CHARACTERS
+    if excess <= 0:
         return described
-    kind = described.get("class") if isinstance(described, dict) else None
-    return {"class": kind, "digest": digest(described)} if kind else {"digest": digest(described)}
+    if isinstance(described, dict):
+        lengths = {key: len(as_text(item)) for key, item in described.items()}
+        short = dict(described)
+        for key in sorted(lengths, key=lambda key: -lengths[key]):
+            short[key] = {"digest": digest(described[key])}
+            excess -= lengths[key] - len(as_text(short[key]))
+            if excess <= 0:
+                return short
+    return {"digest": digest(described)}
 
 
 @functools.singledispatch

@@ -57,10 +57,10 @@ class Report:
             self._table(rows, f"{title}: {name}" if len(groups) > 1 else title)
             for name, rows in groups.items()
         ]
-        if len(groups) > 1:
-            text = ", ".join(f"{name} {rank:.2f}" for name, rank in self._ranked())
+        if ranked := self._ranked():
+            text = ", ".join(f"{name} {rank:.2f}" for name, rank in ranked)
             return Group(*tables, f"Average rank over {len(groups)} tasks: {text}")
-        return tables[0]
+        return Group(*tables)
 
     def markdown(self) -> str:
         """As Markdown tables, one a task."""
@@ -73,11 +73,9 @@ class Report:
             lines += ["| --- |" + " ---: |" * (len(shown) - 1)]
             lines += [_line(column.cell(row) for column in shown) for row in rows]
             parts.append("\n".join([*lines, "", caption(rows, self.one_tailed), ""]))
-        if len(groups) > 1:
+        if ranked := self._ranked():
             lines = ["| loss | average rank |", "| --- | ---: |"]
-            parts.append(
-                "\n".join([*lines, *(f"| {n} | {r:.2f} |" for n, r in self._ranked()), ""])
-            )
+            parts.append("\n".join([*lines, *(f"| {n} | {r:.2f} |" for n, r in ranked), ""]))
         return "\n".join(parts)
 
     def latex(self) -> str:
@@ -131,6 +129,10 @@ class Report:
         return made
 
     def _ranked(self) -> list[tuple[str, float]]:
+        """Average ranks, best first; none where there is one task or one loss."""
+        groups = by_task(self.rows)
+        if len(groups) < 2 or any(len(rows) < 2 for rows in groups.values()):
+            return []
         return sorted(ranks(self.rows, self.mode).items(), key=lambda item: item[1])
 
     def _csv(self) -> str:

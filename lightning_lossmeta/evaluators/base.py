@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from lightning_lossmeta._fingerprint import describe_arguments, describe_value
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.families.base import LossFamily
@@ -197,3 +198,6 @@ def _mean(row: list[Evaluation], names: list[str]) -> Evaluation:
         status, message = Status.OK, ""
         fitness = sum(item.fitness for item in row) / len(row)
     return Evaluation(row[0].candidate, fitness, status, metrics, curves, seconds, message)
+
+
+describe_value.register(Evaluator, describe_arguments)

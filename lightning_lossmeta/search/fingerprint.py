@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from lightning_lossmeta._fingerprint import (
-    FingerprintError,
-    Walk,
-    changed_keys,
-    describe_value,
-    fingerprint,
-)
+from lightning_lossmeta._fingerprint import FingerprintError, changed_keys, fingerprint
 from lightning_lossmeta.callbacks.base import MetaCallback
 from lightning_lossmeta.evaluators.base import Evaluator
 from lightning_lossmeta.families.base import LossFamily
@@ -73,7 +66,9 @@ def changed_settings(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     reasons: list[str] = []
     changed = changed_keys(*_comparable(old, new, reasons))
     for reason in reasons:
-        warnings.warn(f"Resumed as if this had not changed, which can't be seen: {reason}", stacklevel=2)
+        warnings.warn(
+            f"Resumed as if this had not changed, which can't be seen: {reason}", stacklevel=2
+        )
     return changed
 
 
@@ -121,37 +116,3 @@ def _bears(callback: MetaCallback) -> bool:
     return any(
         getattr(type(callback), hook) is not getattr(MetaCallback, hook) for hook in _BEARING
     )
-
-
-@describe_value.register(Searcher)
-@describe_value.register(Evaluator)
-@describe_value.register(MetaCallback)
-def _by_arguments(value: Any, walk: Walk) -> dict[str, Any]:
-    """By the arguments, kept under their names: the rest changes as a search goes on."""
-    kind = type(value)
-    described: dict[str, Any] = {"class": f"{kind.__module__}.{kind.__qualname__}"}
-    for name in _arguments(kind):
-        if not hasattr(value, name):
-            raise walk.refusal(
-                f"kept as an attribute of {kind.__name__}, `self.{name} = {name}`", "none"
-            )
-        described[name] = walk.at(name, getattr(value, name))
-    return described
-
-
-def _arguments(kind: type) -> list[str]:
-    """Names of a constructor's arguments, with those that it hands on as ``**kwargs``."""
-    names: dict[str, None] = {}
-    for base in kind.__mro__:
-        if "__init__" not in vars(base):
-            continue
-        parameters = list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]
-        variable = {item.kind for item in parameters}
-        names |= dict.fromkeys(
-            item.name
-            for item in parameters
-            if item.kind not in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-        )
-        if inspect.Parameter.VAR_KEYWORD not in variable:
-            break
-    return list(names)

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from lightning_lossmeta._fingerprint import describe_arguments, describe_value
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
 
@@ -151,3 +152,6 @@ def _from_row(row: list[Any]) -> Evaluation:
         fitness=-math.inf if fitness is None else float(fitness),
         status=Status(status),
     )
+
+
+describe_value.register(Searcher, describe_arguments)

@@ -42,7 +42,7 @@ def module_fingerprint(task: Task) -> dict[str, Any]:
     their shape and size. All others, such as weights that were trained before, are given by value.
 
     Returns:
-        ``module`` and ``optimizers``.
+        ``optimizers`` and ``module``.
 
     Raises:
         FingerprintError: If one of them has no value, or the optimisers can't be made.
@@ -54,7 +54,9 @@ def module_fingerprint(task: Task) -> dict[str, Any]:
         for name, tensor in _tensors(module)
         if name in tensors and fingerprint(tensor) != fingerprint(tensors[name])
     ]
-    return fingerprint({"module": module, "optimizers": optimizers_of(module, task)}, drawn)  # type: ignore[no-any-return]
+    made = {"module": module, "optimizers": optimizers_of(module, task)}
+    described = fingerprint(made, drawn)
+    return {name: described[name] for name in ("optimizers", "module")}
 
 
 def fresh_modules(task: Task) -> tuple[pl.LightningModule, pl.LightningModule]:

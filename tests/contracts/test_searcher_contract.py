@@ -9,7 +9,7 @@ import pytest
 import torch
 from walking import concrete_subclasses, constructor_arguments
 
-from lightning_lossmeta._fingerprint import arguments
+from lightning_lossmeta._fingerprint import fingerprint
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.families import ExpressionFamily, TaylorFamily
 from lightning_lossmeta.searchers import CMAESSearcher, Searcher
@@ -109,6 +109,6 @@ def test_spaces_that_it_does_not_know_are_refused(make):
 
 def test_what_it_was_made_with_can_be_read_off(make):
     searcher = make()
-    found = arguments(searcher)
+    found = fingerprint(searcher)
     assert set(constructor_arguments(type(searcher))) <= set(found)
     json.dumps(found, allow_nan=False)
