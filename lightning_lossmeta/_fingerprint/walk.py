@@ -152,7 +152,10 @@ def own_state(value: Any) -> dict[str, Any]:
     """The attributes that an object says it is made of."""
     getstate = getattr(type(value), "__getstate__", None)
     custom = getstate is not getattr(object, "__getstate__", None)
-    state = value.__getstate__() if custom else vars(value)
+    try:
+        state = value.__getstate__() if custom else vars(value)
+    except (RuntimeError, TypeError):  # a parametrized module refuses to be pickled
+        state = vars(value)
     return _without_cached(value, state if isinstance(state, dict) else {"state": state})
 
 
