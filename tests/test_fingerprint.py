@@ -73,9 +73,7 @@ def test_every_process_gives_the_same_fingerprint_whatever_its_hash_seed():
             check=True,
         )
         printed.append(json.loads(done.stdout))
-    here = {
-        kind: digest(fingerprint(pair[0]())) for kind, pair in {**DIFFERENT, **EQUAL}.items()
-    }
+    here = {kind: digest(fingerprint(pair[0]())) for kind, pair in {**DIFFERENT, **EQUAL}.items()}
     assert printed[0] == printed[1] == here
 
 

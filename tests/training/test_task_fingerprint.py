@@ -134,7 +134,9 @@ def test_a_schedule_may_ask_the_trainer_for_its_steps():
 
 
 def test_it_matters_which_weights_an_optimiser_has():
-    one, other = (module_fingerprint(task(TwoOptimizers(swapped)))["optimizers"] for swapped in (0, 1))
+    one, other = (
+        module_fingerprint(task(TwoOptimizers(swapped)))["optimizers"] for swapped in (0, 1)
+    )
     assert one != other
 
 
