@@ -27,7 +27,7 @@ _FETCHING = {"download", "cache"}
 _INTERNALS = {*vars(pl.LightningDataModule()), "_hparams_initial", "_hparams_name"}
 
 #: Attributes whose text leads to a file or folder.
-_LEADS_SOMEWHERE = re.compile(r"(^|_)(root|path|dir|directory|folder|file)$")
+_LEADS_SOMEWHERE = re.compile(r"(^|_|\.)(root|path|dir|directory|folder|file)$")
 
 
 @contextmanager
@@ -59,12 +59,14 @@ def _before(name: str, before: dict[str, Any]) -> dict[str, Any]:
 
 @describe_value.register
 def describe_data_module(value: pl.LightningDataModule, walk: Walk) -> dict[str, Any]:
-    """The values of a data module's attributes as they were before it was set up."""
+    """The values of a data module's attributes as they were before it was set up.
+
+    Of texts that lead to a file, as ``path`` or ``train_file``, by its content; of those that lead
+    to a folder, as ``root`` or ``data_dir``, by where it lies.
+    """
     described: dict[str, Any] = {"class": class_name(type(value), walk)}
     kept: dict[str, tuple[int, Any]] = vars(value).get(_SET_UP, {})
-    for name, item in own_state(value).items():
-        if name in _INTERNALS | _FETCHING or name.startswith("_lossmeta_"):
-            continue
+    for name, item in _settings(value):
         current, before = kept.get(name, (0, {}))
         if current != id(item):
             leads = isinstance(item, str) and _LEADS_SOMEWHERE.search(name)
@@ -74,6 +76,16 @@ def describe_data_module(value: pl.LightningDataModule, walk: Walk) -> dict[str,
         elif "before" in before:
             described[name] = before["before"]
     return described
+
+
+def _settings(value: pl.LightningDataModule) -> Iterator[tuple[str, Any]]:
+    """Attributes and saved hyper-parameters, but for what says how data are fetched."""
+    state = own_state(value)
+    saved = {f"hparams.{name}": item for name, item in state.pop("_hparams", {}).items()}
+    for name, item in {**state, **saved}.items():
+        own = name not in _INTERNALS and not name.startswith("_lossmeta_")
+        if own and name.removeprefix("hparams.") not in _FETCHING:
+            yield name, item
 
 
 def _source(name: str) -> dict[str, str]:

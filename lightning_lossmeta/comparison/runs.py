@@ -44,9 +44,9 @@ class RunStore:
     """Results of trainings, one small JSON file each, looked up by what was trained.
 
     Loss, module, optimiser, data and session are compared by value, so that a training whose
-    settings, weights or data differ in anything is another one. What has no value that another
-    process could compare, such as a lambda in a network, is trained anew each time and not kept,
-    with a warning that names it.
+    settings, weights or data differ in anything is another one; code is known by its name. What
+    has no value that another process could compare, such as a lambda in a network, is trained each
+    time and not kept, with a warning that names it.
 
     Args:
         directory: Holds the files; ``None`` keeps results in memory alone.

@@ -163,6 +163,6 @@ class TensorDataModule(pl.LightningDataModule, ABC):
 def _describe(value: TensorDataModule, walk: Walk) -> dict[str, Any]:
     """By its settings and the data as they were read: where from is of no account then."""
     described = describe_data_module(value, walk)
-    for name in ("root", "path", "_splits"):
+    for name in ("root", "path", "hparams.root", "hparams.path", "_splits"):
         described.pop(name, None)
     return {**described, "splits": walk.at("splits", value.splits)}

@@ -158,7 +158,7 @@ class Broken(StrangersNet):
 
 
 def test_an_optimiser_that_cannot_be_made_is_refused():
-    with pytest.raises(FingerprintError, match="configure_optimizers of Broken.*KeyError"):
+    with pytest.raises(FingerprintError, match=r"configure_optimizers of Broken.*KeyError"):
         module_fingerprint(task(Broken()))
 
 
@@ -254,6 +254,19 @@ def test_roots_files_and_settings_of_lazily_read_data_count(tmp_path, monkeypatc
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert values[0] != fingerprint(Files("a"))
+
+
+class Saved(BlobsData):
+    def __init__(self, data_dir="a", download=True, noise=0.0):
+        super().__init__()
+        self.save_hyperparameters()
+
+
+def test_saved_hyperparameters_count():
+    first = data_fingerprint(task(data=Saved()))
+    assert first == fingerprint(Saved(download=False)) == fingerprint(Saved())
+    assert first != fingerprint(Saved(noise=0.4))
+    assert first != fingerprint(Saved("b"))
 
 
 def test_a_copy_of_the_data_is_the_same():
