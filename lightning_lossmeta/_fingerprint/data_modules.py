@@ -52,7 +52,7 @@ def _before(name: str, before: dict[str, Any]) -> dict[str, Any]:
     if name not in before:
         return {"absent": True}
     try:
-        return {"before": Walk().describe(before[name])}
+        return {"before": Walk().at(name, before[name])}
     except FingerprintError as error:
         return {"refused": str(error)}
 
