@@ -9,6 +9,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from lightning_lossmeta._fingerprint import describe_arguments, describe_value
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.families.base import LossFamily
@@ -127,3 +128,6 @@ class MetaCallback(pl.Callback):
 
     def on_search_end(self, search: Search) -> None:
         """Called after the last generation, or when a search is interrupted."""
+
+
+describe_value.register(MetaCallback, describe_arguments)

@@ -110,42 +110,42 @@ def compare_losses(
     store = store or RunStore()
     grid = sorted(settings.learning_rate_factors)
 
-    def run(cells: list[Run], stage: str) -> list[Evaluation]:
+    def train(runs: list[Run], stage: str) -> list[Evaluation]:
         count = 0
 
-        def done(cell: Run, result: Evaluation) -> None:
+        def done(run: Run, result: Evaluation) -> None:
             nonlocal count
             count += 1
-            progress(stage, count, len(cells))
+            progress(stage, count, len(runs))
 
-        progress(stage, 0, len(cells))
-        return train_runs(cells, methods, evaluator, store, done)
+        progress(stage, 0, len(runs))
+        return train_runs(runs, methods, evaluator, store, done)
 
     tuning = {(task.name, name): {grid[0]: math.nan} for task in tasks for name in losses}
     tuning_failures: dict[tuple[str, str], list[str]] = {}
     if len(grid) > 1:
-        places, cells = [], []
+        places, runs = [], []
         for task in tasks:
             for variant, factor in _variants(task, settings, grid, tuning=True):
                 for name in losses:
                     places.append((task.name, name, factor))
-                    cells.append(Run(name, variant))
-        results = run(cells, "tuning")
+                    runs.append(Run(name, variant))
+        results = train(runs, "tuning")
         tuning = _mean_scores(places, results)
         for (task_name, name, _), result in zip(places, results, strict=True):
             if message := _failure(result):
                 tuning_failures.setdefault((task_name, name), []).append(message)
     best = {key: _best_factor(scores) for key, scores in tuning.items()}
-    keys, cells = [], []
+    keys, runs = [], []
     for task in tasks:
         wanted = sorted({best[task.name, name] for name in losses})
         for variant, factor in _variants(task, settings, wanted, tuning=False):
             for name in losses:
                 if best[task.name, name] == factor:
                     keys.append((task.name, name))
-                    cells.append(Run(name, variant))
+                    runs.append(Run(name, variant))
     found: dict[tuple[str, str], list[Evaluation]] = {key: [] for key in tuning}
-    for key, result in zip(keys, run(cells, "scoring"), strict=True):
+    for key, result in zip(keys, train(runs, "scoring"), strict=True):
         found[key].append(result)
     sessions = {task.name: task.session for task in tasks}
     rows = []

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from lightning_lossmeta._fingerprint import FingerprintError, fingerprint
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.families.spaces import FiniteSpace
@@ -43,9 +44,10 @@ class NamedLosses(LossFamily):
         return copy.deepcopy(self.losses[candidate.structure])
 
     def read(self, loss: LossFunction) -> Candidate:
-        """The name of the loss that prints alike."""
+        """The name of the loss that is equal by value."""
+        value = _value(loss)
         for name, known in self.losses.items():
-            if repr(known) == repr(loss):
+            if _value(known) == value:
                 return Candidate(name)
         raise ValueError(f"Expected one of {sorted(self.losses)}, got {loss!r}.")
 
@@ -54,5 +56,13 @@ class NamedLosses(LossFamily):
         return str(candidate.structure)
 
     def settings(self) -> dict[str, Any]:
-        """Names and what the losses print."""
-        return {"losses": {name: repr(loss) for name, loss in self.losses.items()}}
+        """Names and values of the losses."""
+        return {"losses": {name: _value(loss) for name, loss in self.losses.items()}}
+
+
+def _value(loss: LossFunction) -> Any:
+    """A loss by value; one that has none is equal to itself alone."""
+    try:
+        return fingerprint(loss)
+    except FingerprintError:
+        return {"object": id(loss)}

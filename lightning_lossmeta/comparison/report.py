@@ -47,10 +47,10 @@ class Report:
             self._table(rows, f"{title}: {name}" if len(groups) > 1 else title)
             for name, rows in groups.items()
         ]
-        if len(groups) > 1:
-            text = ", ".join(f"{name} {rank:.2f}" for name, rank in self._ranked())
+        if ranked := self._ranked():
+            text = ", ".join(f"{name} {rank:.2f}" for name, rank in ranked)
             return Group(*tables, Text(f"Average rank over {len(groups)} tasks: {text}"))
-        return tables[0]
+        return Group(*tables)
 
     def verdict(self) -> list[str]:
         """What the tests come to, in sentences."""
@@ -67,11 +67,9 @@ class Report:
             lines += ["| --- |" + " ---: |" * (len(shown) - 1)]
             lines += [_line(column.cell(row) for column in shown) for row in rows]
             parts.append("\n".join([*lines, "", markdown(self._caption(rows)), ""]))
-        if len(groups) > 1:
+        if ranked := self._ranked():
             lines = ["| loss | average rank |", "| --- | ---: |"]
-            parts.append(
-                "\n".join([*lines, *(_line([n, f"{r:.2f}"]) for n, r in self._ranked()), ""])
-            )
+            parts.append("\n".join([*lines, *(_line([n, f"{r:.2f}"]) for n, r in ranked), ""]))
         parts.append("\n".join([*(f"- {markdown(line)}" for line in self.verdict()), ""]))
         return "\n".join(parts)
 
@@ -129,6 +127,10 @@ class Report:
         return caption(rows, self.baseline, self.baseline_better)
 
     def _ranked(self) -> list[tuple[str, float]]:
+        """Average ranks, best first; none where there is one task or one loss."""
+        groups = by_task(self.rows)
+        if len(groups) < 2 or any(len(rows) < 2 for rows in groups.values()):
+            return []
         return sorted(ranks(self.rows, self.mode).items(), key=lambda item: item[1])
 
     def _csv(self) -> str:

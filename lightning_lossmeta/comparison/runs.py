@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from lightning_lossmeta._fingerprint import arguments, digest, jsonable, module, without_addresses
+from lightning_lossmeta._fingerprint import FingerprintError, digest, fingerprint
 from lightning_lossmeta.artifacts import write_atomic
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.comparison.methods import Method, loss_of, task_of
@@ -19,9 +20,11 @@ from lightning_lossmeta.comparison.named_losses import NamedLosses
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.evaluators.base import Evaluator, Job
 from lightning_lossmeta.task import Task
-
-#: What says where data lie or where a fit runs, not what it is.
-_PLACES = ("root", "download", "cache", "accelerator", "devices")
+from lightning_lossmeta.training.task_fingerprint import (
+    data_fingerprint,
+    module_fingerprint,
+    session_fingerprint,
+)
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,12 @@ class Run:
 
 
 class RunStore:
-    """Results of cells, one small JSON file each, found again by what was trained.
+    """Results of trainings, one small JSON file each, looked up by what was trained.
+
+    Loss, module, optimiser, data and session are compared by value, so that a training whose
+    settings, weights or data differ in anything is another one; code is known by its name. What
+    has no value that another process could compare, such as a lambda in a network, is trained each
+    time and not kept, with a warning that names it.
 
     Args:
         directory: Holds the files; ``None`` keeps results in memory alone.
@@ -46,26 +54,38 @@ class RunStore:
 
     def __init__(self, directory: Path | None = None) -> None:
         self.directory = directory
-        self._found: dict[str, Evaluation] = {}
+        self._results: dict[str, Evaluation] = {}
 
-    def get(self, identity: dict[str, Any]) -> Evaluation | None:
-        """The result of the training that is described so, or ``None``.
+    def get(self, identity: dict[str, Any] | None) -> Evaluation | None:
+        """The result of a training, or ``None``.
 
         A file that can't be read counts as none.
+
+        Args:
+            identity: What was trained; ``None`` for what can't be known again.
         """
+        if identity is None:
+            return None
         name = digest(identity)
-        if name not in self._found and self.directory is not None:
+        if name not in self._results and self.directory is not None:
             try:
                 stored = json.loads((self.directory / f"{name}.json").read_text("utf-8"))
-                self._found[name] = _read(stored["result"])
+                self._results[name] = _read(stored["result"])
             except (OSError, ValueError, KeyError, TypeError):
                 return None
-        return self._found.get(name)
+        return self._results.get(name)
 
-    def put(self, identity: dict[str, Any], result: Evaluation) -> None:
-        """Keep a result."""
+    def put(self, identity: dict[str, Any] | None, result: Evaluation) -> None:
+        """Keep a result.
+
+        Args:
+            identity: What was trained; ``None`` for what can't be known again, and is not kept.
+            result: What came of it.
+        """
+        if identity is None:
+            return
         name = digest(identity)
-        self._found[name] = result
+        self._results[name] = result
         if self.directory is not None:
             self.directory.mkdir(parents=True, exist_ok=True)
             content = {"training": identity, "result": _written(result)}
@@ -73,112 +93,113 @@ class RunStore:
 
 
 def train_runs(
-    cells: Sequence[Run],
+    runs: Sequence[Run],
     methods: dict[str, Method],
     evaluator: Evaluator,
     store: RunStore,
-    done: Callable[[Run, Evaluation], None] = lambda cell, result: None,
+    done: Callable[[Run, Evaluation], None] = lambda run, result: None,
 ) -> list[Evaluation]:
-    """Train the cells that the store does not know.
+    """Train what the store does not know.
 
     Args:
-        cells: What to train.
+        runs: What to train.
         methods: By name.
         evaluator: Trains.
         store: Gives and takes results.
-        done: Called with each cell and its result, known ones first.
+        done: Called with each run and its result, known ones first.
 
     Returns:
-        One result a cell, in order.
+        One result a run, in order.
+
+    Warns:
+        UserWarning: If trainings can't be kept; says why.
     """
-    describe = _Describer(methods)
-    identities = [describe(cell) for cell in cells]
-    found = {place: store.get(identity) for place, identity in enumerate(identities)}
-    for place, known in found.items():
+    identify = _Identities(methods)
+    identities = [identify(run) for run in runs]
+    results = {place: store.get(identity) for place, identity in enumerate(identities)}
+    for place, known in results.items():
         if known is not None:
-            done(cells[place], known)
-    missing = [place for place, known in found.items() if known is None]
+            done(runs[place], known)
+    missing = [place for place, known in results.items() if known is None]
+    jobs = _jobs([runs[place] for place in missing], methods)
     losses: dict[str, Any] = {name: loss_of(item) for name, item in methods.items()}
-    tasks: dict[tuple[str, int], Task] = {}
-    jobs = []
-    for place in missing:
-        cell = cells[place]
-        method = methods[cell.loss]
-        # One object for equal tasks: evaluators do together what belongs together.
-        key = ("" if isinstance(method, nn.Module) else cell.loss, id(cell.task))
-        task = tasks.setdefault(key, task_of(method, cell.task))
-        jobs.append(Job(Candidate(cell.loss), task))
     for position, result in evaluator.run(jobs, NamedLosses(losses)) if jobs else ():
         place = missing[position]
-        found[place] = result
+        results[place] = result
         if result.status is not Status.FAILED:  # a failure may be the machine's: tried again
             store.put(identities[place], result)
-        done(cells[place], result)
-    return [result for result in found.values() if result is not None]
+        done(runs[place], result)
+    return [result for result in results.values() if result is not None]
 
 
-class _Describer:
-    """Says what a cell trains, in plain values."""
+def _jobs(runs: Sequence[Run], methods: dict[str, Method]) -> list[Job]:
+    """One object for equal tasks: evaluators do together what belongs together."""
+    tasks: dict[tuple[str, int], Task] = {}
+    jobs = []
+    for run in runs:
+        method = methods[run.loss]
+        key = ("" if isinstance(method, nn.Module) else run.loss, id(run.task))
+        task = tasks.setdefault(key, task_of(method, run.task))
+        jobs.append(Job(Candidate(run.loss), task))
+    return jobs
+
+
+class _Identities:
+    """Says what a run trains, by value; ``None`` where that can't be said."""
 
     def __init__(self, methods: dict[str, Method]) -> None:
-        self._methods = {name: describe(item) for name, item in methods.items()}
-        self._tasks: dict[tuple[int, int], dict[str, Any]] = {}
+        self._methods = {
+            name: _value_or_warning(name, lambda method=method: fingerprint(method))  # type: ignore[misc]
+            for name, method in methods.items()
+        }
+        self._tasks: dict[tuple[int, int], dict[str, Any] | None] = {}
 
-    def __call__(self, cell: Run) -> dict[str, Any]:
-        task = cell.task
+    def __call__(self, run: Run) -> dict[str, Any] | None:
+        task = run.task
         key = (id(task.module), id(task.data))
         if key not in self._tasks:
-            self._tasks[key] = describe_task(task)
-        session = {f.name: getattr(task.session, f.name) for f in fields(task.session)}
-        return {
-            "loss": self._methods[cell.loss],
-            **self._tasks[key],
-            "session": _without_places(jsonable(session)),
-            "seed": task.seed,
-        }
+            self._tasks[key] = _value_or_warning(task.name, lambda: describe_task(task))
+        method, described = self._methods[run.loss], self._tasks[key]
+        if method is None or described is None:
+            return None
+        session = session_fingerprint(task.session)
+        return {"loss": method, **described, "session": session, "seed": task.seed}
 
 
-def describe(method: Method) -> dict[str, Any]:
-    """A method as plain values."""
-    return module(method) if isinstance(method, nn.Module) else arguments(method)
-
-
-def repeated(methods: dict[str, Method]) -> tuple[str, str] | None:
-    """Two names of one method, if there are."""
-    known: dict[str, str] = {}
-    for name, method in methods.items():
-        first = known.setdefault(digest(describe(method)), name)
-        if first != name:
-            return first, name
-    return None
+def _value_or_warning(name: str, describe: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
+    try:
+        return describe()
+    except FingerprintError as error:
+        warnings.warn(
+            f"Trainings with '{name}' are not kept, and done again each time: {error}",
+            stacklevel=4,
+        )
+        return None
 
 
 def describe_task(task: Task) -> dict[str, Any]:
-    """Module, optimiser and data of a task as plain values."""
-    made = task.fresh_module()
-    made.loss_fn = nn.Identity()
-    return {
-        "module": without_addresses(str(made)),
-        "optimizer": _optimizers(made.configure_optimizers()),
-        "data": _without_places(arguments(task.data)),
-    }
+    """Module, optimisers and data of a task, by value; whatever its loss and seed.
+
+    Raises:
+        FingerprintError: If one of them has no value that another process could compare.
+    """
+    return {**module_fingerprint(task), "data": data_fingerprint(task)}
 
 
-def _optimizers(configured: Any) -> Any:
-    """What ``configure_optimizers`` returned, with the plain part of the schedules' state."""
-    if isinstance(configured, (list, tuple)):
-        return [_optimizers(item) for item in configured]
-    if isinstance(configured, dict):
-        return {key: _optimizers(item) for key, item in configured.items()}
-    text = without_addresses(repr(configured))
-    if hasattr(configured, "state_dict") and not hasattr(configured, "param_groups"):
-        state = configured.state_dict()
-        return [text, {k: v for k, v in state.items() if isinstance(v, (int, float, list))}]
-    return text
+def repeated(methods: dict[str, Method]) -> tuple[str, str] | None:
+    """Two names of one method, if there are.
 
-
-def _without_places(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if key not in _PLACES}
+    What can't be compared by value is the same as nothing else.
+    """
+    known: dict[str, str] = {}
+    for name, method in methods.items():
+        try:
+            first = known.setdefault(digest(fingerprint(method)), name)
+        except FingerprintError:
+            continue
+        if first != name:
+            return first, name
+    return None
 
 
 def _written(result: Evaluation) -> dict[str, Any]:

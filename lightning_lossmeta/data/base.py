@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
+from lightning_lossmeta._fingerprint import Walk, describe_data_module, describe_value
 from lightning_lossmeta._seeds import LabelPurpose, check_seed, derived_seed
 from lightning_lossmeta.data.loader import BatchLoader
 from lightning_lossmeta.data.module import BatchedDataModule
@@ -130,3 +131,12 @@ class TensorDataModule(BatchedDataModule, ABC):
 
     def _in_order(self, split: Split) -> BatchLoader:
         return BatchLoader(split.inputs, split.targets, self.eval_batch_size)
+
+
+@describe_value.register
+def _describe(value: TensorDataModule, walk: Walk) -> dict[str, Any]:
+    """By its settings and the data as they were read: where from is of no account then."""
+    described = describe_data_module(value, walk)
+    for name in ("root", "path", "hparams.root", "hparams.path", "_splits"):
+        described.pop(name, None)
+    return {**described, "splits": walk.at("splits", value.splits)}

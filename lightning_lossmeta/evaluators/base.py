@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lightning_lossmeta._fingerprint import describe_arguments, describe_value
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, mean_evaluation
 from lightning_lossmeta.families.base import LossFamily
@@ -128,3 +129,6 @@ class Evaluator(ABC):
     def _check(self, family: LossFamily, tasks: Sequence[Task]) -> None:
         if reason := self.unsupported(family, tasks):
             raise ValueError(f"{type(self).__name__} can't be used here: {reason}")
+
+
+describe_value.register(Evaluator, describe_arguments)

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from lightning_lossmeta._fingerprint import describe_arguments, describe_value
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.evaluators.base import ProgressFn, no_progress
@@ -68,3 +69,6 @@ class Refiner(ABC):
         if reason := self.unsupported(family, tasks):
             raise ValueError(f"{type(self).__name__} can't be used here: {reason}")
         yield from self._refine(jobs, family, on_progress)
+
+
+describe_value.register(Refiner, describe_arguments)

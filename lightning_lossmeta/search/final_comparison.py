@@ -38,7 +38,7 @@ def final_comparison(
         def progress(stage: str, done: int, count: int) -> None:
             status.update(f"comparing: {stage}, {done} of {count} trainings")
 
-        store = RunStore(search.directory / "cells")
+        store = RunStore(search.directory / "trainings")
         rows = compare_losses(losses, tasks, evaluator, settings, progress, store)
     rows = with_p_values(rows, "learned", session.mode, baseline_better=True)
     score = f"test {session.monitor.removeprefix('val_').replace('_', ' ')}"

@@ -7,11 +7,11 @@ import secrets
 from datetime import datetime
 from pathlib import Path
 
-from lightning_lossmeta._fingerprint import changed_keys
 from lightning_lossmeta._names import safe_name
 from lightning_lossmeta.callbacks.base import Search
 from lightning_lossmeta.callbacks.search_state import load_state
 from lightning_lossmeta.evaluators.base import Evaluator
+from lightning_lossmeta.search.fingerprint import changed_settings
 from lightning_lossmeta.search.run_lock import HOLDER, LOCK
 from lightning_lossmeta.searchers.front import Front
 
@@ -63,7 +63,7 @@ def restore(search: Search, evaluator: Evaluator) -> None:
             f"Expected the seed of '{search.directory}', {stored.seed}, to resume it, got "
             f"{search.seed}."
         )
-    if changed := changed_keys(stored.settings, search.settings):
+    if changed := changed_settings(stored.settings, search.settings):
         raise ValueError(
             f"Expected the settings of '{search.directory}' to resume it; these differ: "
             f"{'; '.join(changed)}."

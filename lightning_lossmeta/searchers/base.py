@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from lightning_lossmeta._fingerprint import describe_arguments, describe_value
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.families.spaces import Space
@@ -214,3 +215,6 @@ def evaluation_of(row: Sequence[Any], objectives: Sequence[Objective]) -> Evalua
         Status(status),
         tuple(objective.weight for objective in objectives),
     )
+
+
+describe_value.register(Searcher, describe_arguments)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from lightning_lossmeta._fingerprint import setting_up
 from lightning_lossmeta.data.episodes import EpisodeData
 from lightning_lossmeta.task import Session, Task
 from lightning_lossmeta.training.sample_limit import limit_samples
@@ -47,9 +48,10 @@ def _set_up(original: Any, session: Session) -> None:
     done: set[str] = original.__dict__.setdefault("_lossmeta_stages", set())
     for stage in ("fit", "test") if session.split == "test" else ("fit",):
         if stage not in done:
-            if not done:
-                original.prepare_data()
-            original.setup(stage)
+            with setting_up(original):
+                if not done:
+                    original.prepare_data()
+                original.setup(stage)
             done.add(stage)
 
 

@@ -74,26 +74,26 @@ def test_the_table_and_the_files(compare, capsys):
     for text in ("CE", "GCE", "each loss at its best", "Holm", "comparison.tex"):
         assert text in printed
     names = {path.name for path in folder.iterdir()}
-    assert {"config.yaml", "cells", "comparison.md", "comparison.json"} <= names
+    assert {"config.yaml", "trainings", "comparison.md", "comparison.json"} <= names
     assert len(_rows(folder)) == 4
 
 
 def test_the_stored_config_runs_again_and_trains_nothing_twice(compare, tmp_path):
     _, folder = compare()
     first = (folder / "comparison.json").read_text()
-    cells = sorted((folder / "cells").iterdir())
-    stamps = [path.stat().st_mtime_ns for path in cells]
+    trainings = sorted((folder / "trainings").iterdir())
+    stamps = [path.stat().st_mtime_ns for path in trainings]
     again = ["compare", "--config", str(folder / "config.yaml"), "--run_dir", str(folder)]
     assert main(again) == 0
     assert (folder / "comparison.json").read_text() == first
-    assert [path.stat().st_mtime_ns for path in sorted((folder / "cells").iterdir())] == stamps
+    assert [path.stat().st_mtime_ns for path in sorted((folder / "trainings").iterdir())] == stamps
 
 
-def test_a_loss_added_later_trains_only_its_own_cells(compare):
+def test_a_loss_added_later_trains_only_what_is_its_own(compare):
     _, folder = compare()
-    before = {path.name for path in (folder / "cells").iterdir()}
+    before = {path.name for path in (folder / "trainings").iterdir()}
     compare(losses=BASE["losses"] | {"MAE": "mean_absolute_error"})
-    after = {path.name for path in (folder / "cells").iterdir()}
+    after = {path.name for path in (folder / "trainings").iterdir()}
     assert before < after
     assert len(after - before) == 2 + 2
     assert len(_rows(folder)) == 6
@@ -123,8 +123,8 @@ def test_epochs_are_those_of_each_task(compare):
     budget = BASE["comparison"] | {"steps": None, "learning_rate_factors": [1.0]}
     status, folder = compare(tasks=tasks, comparison=budget, epochs=2)
     assert status == 0
-    stored = [json.loads(path.read_text()) for path in (folder / "cells").iterdir()]
-    assert {cell["training"]["session"]["steps"] for cell in stored} == {2 * 4, 2 * 21}
+    stored = [json.loads(path.read_text()) for path in (folder / "trainings").iterdir()]
+    assert {item["training"]["session"]["steps"] for item in stored} == {2 * 4, 2 * 21}
     assert (folder / "critical_difference.png").stat().st_size > 5000
 
 
@@ -168,7 +168,7 @@ def test_what_is_wrong_is_said_before_any_training(compare, capsys, options, cha
     error = capsys.readouterr().err
     assert re.search(message, error), error
     assert "Traceback" not in error
-    assert folder is None or not (folder / "cells").exists()
+    assert folder is None or not (folder / "trainings").exists()
 
 
 def test_a_loss_of_another_kind_of_task(compare, capsys):
@@ -176,7 +176,7 @@ def test_a_loss_of_another_kind_of_task(compare, capsys):
     status, folder = compare(losses={"MSE": regression})
     assert status == 2
     assert "'MSE', which is for regression" in capsys.readouterr().err
-    assert not (folder / "cells").exists()
+    assert not (folder / "trainings").exists()
 
 
 def test_a_loss_that_there_is_not(compare, capsys):
@@ -204,6 +204,25 @@ def test_patches_reach_into_what_was_not_there():
 def test_a_sweep_has_the_name_of_its_setting():
     assert Sweep("data.init_args.train_size", [10.0]).label == "train size"
     assert Sweep("data.init_args.noise.init_args.rate", [0.1]).label == "noise rate"
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "names"),
+    [
+        ("data.init_args.train_size", [200, 300], ["train size 200", "train size 300"]),
+        ("data.init_args.noise_seed", [1234567, 1234568], ["seed 1234567", "seed 1234568"]),
+        ("model.init_args.optimizer.init_args.lr", [1, 0.5], ["lr 1", "lr 0.5"]),
+    ],
+)
+def test_sweeps_over_numbers_of_any_kind_with_one_loss(compare, key, values, names):
+    one_rate = ["--comparison.learning_rate_factors", "[1.0]"]
+    sweep = {"key": key, "values": values}
+    status, folder = compare(*one_rate, losses={"CE": "cross_entropy"}, sweep=sweep)
+    assert status == 0
+    tasks = list(dict.fromkeys(row["task"] for row in _rows(folder)))
+    assert [task.endswith(name) for task, name in zip(tasks, names, strict=True)] == [True, True]
+    assert (folder / "sweep.png").stat().st_size > 5000
+    assert "average rank" not in (folder / "comparison.md").read_text()
 
 
 def test_a_learned_loss_is_named_by_its_file(compare, tmp_path):

@@ -23,6 +23,7 @@ from lightning_lossmeta.comparison import (
 from lightning_lossmeta.evaluators import PopulationEvaluator, TrainerEvaluator
 from lightning_lossmeta.losses import CrossEntropy, Focal
 from lightning_lossmeta.losses.base import LossFunction
+from lightning_lossmeta.task import Objective
 
 SMALL = ComparisonConfig(seeds=2, tuning_seeds=1, learning_rate_factors=(0.1, 1.0))
 ONE_RATE = ComparisonConfig(seeds=2, learning_rate_factors=(1.0,))
@@ -120,7 +121,7 @@ def _printed(report):
 
 @pytest.mark.parametrize("monitor", ["val_f1", "val_loss/total"])
 def test_a_metric_that_is_not_logged(monitor):
-    rows = compare_losses({"CE": CrossEntropy()}, make_task(monitor=monitor),
+    rows = compare_losses({"CE": CrossEntropy()}, make_task(objectives=(Objective(monitor),)),
                           TrainerEvaluator(), SMALL)  # fmt: skip
     with pytest.raises(ComparisonError, match=f"(?s)Every training .*'CE' on 'blobs'.*{monitor}"):
         refuse_if_all_failed(rows)

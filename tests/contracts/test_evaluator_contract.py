@@ -10,7 +10,7 @@ from strangers import BlobsData
 from torch import nn
 from walking import concrete_subclasses, constructor_arguments
 
-from lightning_lossmeta._fingerprint import arguments
+from lightning_lossmeta._fingerprint import fingerprint
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Status
 from lightning_lossmeta.evaluators import (
@@ -127,7 +127,7 @@ def test_nothing_to_do(evaluator, task):
 
 def test_what_it_was_made_with_and_its_state_are_json(evaluator):
     json.dumps(evaluator.state_dict(), allow_nan=False)
-    found = arguments(evaluator)
+    found = fingerprint(evaluator)
     missing = set(constructor_arguments(type(evaluator))) - set(found)
     assert all(hasattr(evaluator, name) for name in missing)
 

@@ -9,7 +9,7 @@ from searches import evaluate, make_search, run_search
 from strangers import BlobsData, StrangersNet
 from walking import concrete_subclasses, constructor_arguments
 
-from lightning_lossmeta._fingerprint import arguments
+from lightning_lossmeta._fingerprint import fingerprint
 from lightning_lossmeta.callbacks import InvariantCheck, MetaCallback, SearchHistory
 from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.families import LossFamily, TaylorFamily
@@ -76,10 +76,10 @@ def test_evaluations_are_not_changed(callback, tmp_path):
 
 def test_can_be_copied_and_sent(callback):
     for copied in (copy.deepcopy(callback), pickle.loads(pickle.dumps(callback))):
-        assert arguments(copied) == arguments(callback)
+        assert fingerprint(copied) == fingerprint(callback)
 
 
 def test_what_it_was_made_with_can_be_read_off(callback):
-    found = arguments(callback)
+    found = fingerprint(callback)
     assert set(constructor_arguments(type(callback))) <= set(found)
     json.dumps(found, allow_nan=False)

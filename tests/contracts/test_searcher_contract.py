@@ -10,7 +10,7 @@ import torch
 from searches import restore_searcher, stored_searcher
 from walking import concrete_subclasses, constructor_arguments
 
-from lightning_lossmeta._fingerprint import arguments
+from lightning_lossmeta._fingerprint import fingerprint
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.families import ExpressionFamily, FiniteSpace, Space, TaylorFamily
@@ -149,6 +149,6 @@ def test_what_accepts_nothing_in_particular_gets_any_space():
 
 def test_what_it_was_made_with_can_be_read_off(make):
     searcher = make()
-    found = arguments(searcher)
+    found = fingerprint(searcher)
     assert set(constructor_arguments(type(searcher))) <= set(found)
     json.dumps(found, allow_nan=False)

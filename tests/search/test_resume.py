@@ -1,17 +1,23 @@
 """A search that was stopped goes on as if it had not been."""
 
 import json
+from functools import partial
 
+import numpy as np
 import pytest
+import torch
 from small_search import history, small_search
+from torch import nn
 
 from lightning_lossmeta import (
     AutoEvaluator,
     CMAESSearcher,
+    CrossEntropy,
     DigitsDataModule,
     LossNormalisation,
     MetaCallback,
     PopulationEvaluator,
+    SupervisedModule,
     TaylorFamily,
     TrainerEvaluator,
 )
@@ -89,6 +95,77 @@ def test_resume_refuses_other_settings_and_names_them(tmp_path, change, key):
     small_search(tmp_path / "run", generations=1)
     with pytest.raises(ValueError, match=key):
         small_search(None, resume=str(tmp_path / "run"), **change)
+
+
+class _Hidden(nn.Module):
+    """A network with a setting that is not printed."""
+
+    def __init__(self, temperature=1.0, link=None):
+        super().__init__()
+        self.layer = nn.Linear(64, 10)
+        self.temperature = temperature
+        self.link = link
+
+    def forward(self, inputs):
+        return self.layer(inputs.flatten(1)) / self.temperature
+
+
+class _LargeData(DigitsDataModule):
+    def __init__(self, extra=None):
+        super().__init__()
+        self.extra = extra
+
+
+def _module(network=None, lr=0.1, kind=torch.optim.SGD, loss=None):
+    network = _Hidden() if network is None else network
+    return SupervisedModule(network, loss, optimizer=partial(kind, lr=lr))
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"module": _module(lr=0.9)}, r"optimizers\.param_groups\.0\.lr: 0\.1 -> 0\.9"),
+        ({"module": _module(kind=torch.optim.Adam)}, r"optimizers\.class: .*SGD.* -> .*Adam"),
+        ({"module": _module(_Hidden(2.0))}, r"network\.temperature: 1\.0 -> 2\.0"),
+        ({"module": _module(loss=nn.MSELoss())}, r"loss_fn\.class: .*CrossEntropy.* -> .*MSELoss"),
+        (
+            {"module": _module(loss=CrossEntropy(weight=torch.ones(10)))},
+            r"loss_fn\.weight: None -> .*float64 \(10,\)",
+        ),
+        ({"data": _LargeData(np.ones(3))}, r"data\.extra: None -> .*array.*\(3,\)"),
+        ({"data": _LargeData(torch.ones(3))}, r"data\.extra: None -> .*float32 \(3,\)"),
+        ({"data": _LargeData({"rate": 0.3})}, r"data\.extra: None -> \{'rate': 0\.3\}"),
+    ],
+)
+def test_resume_sees_what_is_not_printed(tmp_path, change, key):
+    same = {"module": _module(), "data": _LargeData()}
+    small_search(tmp_path / "run", generations=1, **same)
+    with pytest.raises(ValueError, match=key):
+        small_search(None, resume=str(tmp_path / "run"), **{**same, **change})
+    small_search(None, resume=str(tmp_path / "run"), generations=1, **same)
+
+
+def test_the_state_stays_small_whatever_the_data_hold(tmp_path):
+    data = _LargeData([torch.zeros(5000, 784), np.zeros((5000, 784)), list(range(100_000))])
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 4000), nn.ReLU(), nn.Linear(4000, 10))
+    small_search(tmp_path / "run", generations=1, module=_module(network), data=data)
+    state = json.loads((tmp_path / "run" / "state.json").read_text())
+    assert len(json.dumps(state["settings"])) < 50_000
+
+
+def test_what_cannot_be_compared_is_said_and_the_rest_is_compared(tmp_path):
+    def module(lr=0.1):
+        return _module(_Hidden(link=lambda x: x), lr)
+
+    small_search(tmp_path / "run", generations=1, module=module())
+    with (
+        pytest.raises(ValueError, match=r"optimizers\.param_groups\.0\.lr"),
+        pytest.warns(UserWarning, match="which can't be seen.*`module.network.link`"),
+    ):
+        small_search(None, resume=str(tmp_path / "run"), module=module(0.9))
+    with pytest.warns(UserWarning, match="which can't be seen.*`module.network.link`"):
+        small_search(None, resume=str(tmp_path / "run"), generations=2, module=module())
+    assert len(history(tmp_path / "run")) == 8
 
 
 def test_resume_of_what_is_no_run(tmp_path):

@@ -39,7 +39,7 @@ def _run(request: Request) -> None:
 def _compare(request: Request) -> None:
     directory = request.directory
     tasks = [task for task, _ in request.tasks.values()]
-    store = RunStore(directory / "cells")
+    store = RunStore(directory / "trainings")
     try:
         rows = _compared(request, tasks, store)
     except (KeyboardInterrupt, SystemExit) as stop:

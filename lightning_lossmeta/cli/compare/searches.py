@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from lightning_lossmeta._fingerprint import digest
+from lightning_lossmeta._fingerprint import FingerprintError, digest
 from lightning_lossmeta._names import safe_names
 from lightning_lossmeta._seeds import Purpose, derived_seed
 from lightning_lossmeta.artifacts import Artifact
@@ -115,15 +115,14 @@ class Searches:
 
     def _learned(self, task: Task, method: str, number: int, place: _Place) -> LearnedLossRun:
         config = self.methods[method]
-        session = task.session
-        conditions = [self.seed, session.monitor, session.mode, str(session.precision)]
-        known = digest([config, *conditions, describe_task(task)])
+        known = self._identity(config, task)
         if place.loss.exists():
             artifact = Artifact.load(place.loss)
-            if artifact.provenance.get("method") != known:
+            if known is None or artifact.provenance.get("method") != known:
                 raise ValueError(
                     f"Expected '{place.loss}' to be learned with {method}, the task and the seed "
-                    "as they are now, but something has changed: choose another `run_dir`, or "
+                    "as they are now, but something has changed or can't be compared by value: "
+                    "choose another `run_dir`, or "
                     f"remove it and '{place.folder}'."
                 )
             return LearnedLossRun(artifact, _seconds(place.folder))
@@ -140,6 +139,15 @@ class Searches:
         place.loss.parent.mkdir(parents=True, exist_ok=True)
         artifact.save(place.loss)
         return LearnedLossRun(artifact, _seconds(place.folder))
+
+    def _identity(self, config: Mapping[str, Any], task: Task) -> str | None:
+        """What a loss is learned by and on; ``None`` where that has no value."""
+        session = task.session
+        conditions = [self.seed, session.monitor, session.mode, str(session.precision)]
+        try:
+            return digest([config, *conditions, describe_task(task)])
+        except FingerprintError:
+            return None
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ class Sweep:
     """
 
     key: str
-    values: list[float]
+    values: list[int | float]
 
     def __post_init__(self) -> None:
         if not self.values or len(set(self.values)) < len(self.values):
@@ -50,7 +50,7 @@ class SweepPoint:
     """
 
     group: str
-    value: float | None = None
+    value: int | float | None = None
 
 
 def make_tasks(
@@ -81,7 +81,7 @@ def make_tasks(
             name = group
             if sweep is not None and value is not None:
                 full[sweep.key] = value
-                name = f"{group}, {sweep.label} {value:g}"
+                name = f"{group}, {sweep.label} {_written(value)}"
             config = patched(base, full)
             data = make_data(config["data"])
             task = Task(ConfiguredModule(config["model"]), data, session, seed, name)
@@ -95,3 +95,12 @@ def _batches(task: Task) -> int:
     """Of an epoch; the data stay set up for the fits."""
     loader: Sequence[Any] = prepared_data(task).train_dataloader()
     return len(loader)
+
+
+def _written(value: int | float) -> str:
+    """A number in full: names of tasks tell values apart.
+
+    >>> _written(1234567), _written(0.2), _written(1.0)
+    ('1234567', '0.2', '1')
+    """
+    return f"{value:.15g}" if isinstance(value, float) else str(value)

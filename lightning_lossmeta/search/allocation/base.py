@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence, Set
 from typing import NamedTuple
 
+from lightning_lossmeta._fingerprint import describe_arguments, describe_value
 from lightning_lossmeta.evaluation import Evaluation
 
 
@@ -52,3 +53,6 @@ class Allocation(ABC):
             candidates: How many are to be trained, at least one.
             tasks: How many there are, at least one.
         """
+
+
+describe_value.register(Allocation, describe_arguments)

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lightning_lossmeta.families import ExpressionRegressionLoss
+from lightning_lossmeta.families import ExpressionLoss
 from lightning_lossmeta.families.expression.algebra import canonical_form, ordered
 from lightning_lossmeta.families.expression.grammar import ARITIES
 from lightning_lossmeta.families.expression.isolated_random import IsolatedRandom
@@ -53,7 +53,7 @@ def _form(text, theta=None):
 
 def _values(text, theta=None):
     theta = theta or [1.0] * (len(parse_expression(text)) - 1)
-    return ExpressionRegressionLoss(text, theta).expression(*POINTS)
+    return ExpressionLoss(text, theta).values(*POINTS)
 
 
 @pytest.mark.parametrize(("one", "other"), EQUAL)
