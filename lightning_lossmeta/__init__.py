@@ -41,6 +41,7 @@ _HOMES = {
         "Clothing1MDataModule",
         "DiabetesDataModule",
         "DigitsDataModule",
+        "EpisodeData",
         "FashionMNISTDataModule",
         "ImageDataModule",
         "ImageFolderDataModule",

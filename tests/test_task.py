@@ -1,4 +1,5 @@
 import copy
+import math
 import random
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from strangers import BlobsData, StrangersNet, WithoutLoss
 from torch import nn
 
-from lightning_lossmeta.task import Session, Task
+from lightning_lossmeta.task import Horizons, Objective, Session, Task
 
 
 def _weights(module):
@@ -148,7 +149,6 @@ def test_what_can_not_take_a_loss_is_refused():
         ("steps", True),
         ("validations", -1),
         ("train_samples", 0),
-        ("mode", "up"),
         ("split", "train"),
         ("learning_rate_factor", 0.0),
         ("learning_rate_factor", float("nan")),
@@ -160,9 +160,42 @@ def test_session_refuses(argument, value):
         Session(**{argument: value})
 
 
-def test_fitness_is_higher_for_the_better():
-    assert Session(mode="max").fitness(0.25) == 0.25
-    assert Session(mode="min").fitness(0.25) == -0.25
+def test_signed_is_higher_for_the_better():
+    assert Objective("a", "max").signed(0.25) == 0.25
+    assert Objective("a", "min").signed(0.25) == -0.25
+    for changes in ({"mode": "up"}, {"weight": 0.0}, {"weight": math.nan}, {"weight": math.inf}):
+        with pytest.raises(ValueError, match=f"`{next(iter(changes))}`"):
+            Objective(**changes)
+
+
+@pytest.mark.parametrize("objectives", [(), (Objective(), Objective("val_accuracy", "min"))])
+def test_objectives_are_at_least_one_each_once(objectives):
+    with pytest.raises(ValueError, match="`objectives` to hold at least one, each once"):
+        Session(objectives=objectives)
+
+
+@pytest.mark.parametrize(
+    ("steps", "weights", "message"),
+    [
+        ((), (), "rising numbers"),
+        ((5, 5), (), "rising numbers"),
+        ((0, 5), (), r"`steps\[0\]` to be an integer of at least 1"),
+        ((5, 10), (1.0,), "2 positive numbers"),
+        ((5, 10), (1.0, -1.0), "2 positive numbers"),
+    ],
+)
+def test_horizons_refuse(steps, weights, message):
+    with pytest.raises(ValueError, match=message):
+        Horizons(steps, weights)
+
+
+def test_horizons_lie_within_the_session_and_share_a_divisor():
+    with pytest.raises(ValueError, match="within the 20 steps"):
+        Session(steps=20, horizons=Horizons((10, 30)))
+    with pytest.raises(ValueError, match="common divisor of at least 10"):
+        Session(steps=1000, horizons=Horizons((7, 1000)))
+    assert Session(steps=1200, horizons=Horizons((300, 1200))).validation_interval == 300
+    assert Session(steps=100, validations=3).validation_interval == 34
 
 
 def test_a_session_is_a_value():

@@ -1,6 +1,7 @@
 """Lightning data modules, and label noise."""
 
 from lightning_lossmeta.data.base import TensorDataModule
+from lightning_lossmeta.data.episodes import EpisodeData
 from lightning_lossmeta.data.images.archives import JPEGArchiveDataModule
 from lightning_lossmeta.data.images.augment import Augmentation
 from lightning_lossmeta.data.images.base import ImageDataModule
@@ -42,6 +43,7 @@ __all__ = [
     "Clothing1MDataModule",
     "DiabetesDataModule",
     "DigitsDataModule",
+    "EpisodeData",
     "FashionMNISTDataModule",
     "ImageDataModule",
     "ImageFolderDataModule",

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from lightning_lossmeta._fingerprint import FingerprintError, fingerprint
 from lightning_lossmeta.task import Session, Task
-from lightning_lossmeta.training.data_view import prepared_data, quiet_lightning
+from lightning_lossmeta.training.data_view import prepared_data
+from lightning_lossmeta.training.session import quiet_lightning
 
 #: Where a session runs, which does not change what it is.
 _PLACES = ("accelerator", "devices")

@@ -22,7 +22,7 @@ from lightning_lossmeta.evaluators import PopulationEvaluator, TrainerEvaluator
 from lightning_lossmeta.families import NormalisedFamily
 from lightning_lossmeta.models import MLP
 from lightning_lossmeta.task import Objective
-from lightning_lossmeta.training import session as session_file
+from lightning_lossmeta.training.recorder import all_finite
 from lightning_lossmeta.training.session import run_session
 
 
@@ -309,9 +309,9 @@ def test_the_users_interrupt_is_nobodys(monkeypatch):
 
 def test_all_finite():
     module = nn.BatchNorm1d(2)
-    assert session_file.all_finite(module)
+    assert all_finite(module)
     module.running_var[0] = torch.inf
-    assert not session_file.all_finite(module)
+    assert not all_finite(module)
 
 
 def test_what_is_no_loss_at_all_is_rejected_not_failed():

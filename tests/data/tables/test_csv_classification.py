@@ -22,7 +22,7 @@ from lightning_lossmeta import (
     TransitionNoise,
 )
 from lightning_lossmeta.__main__ import main
-from lightning_lossmeta._fingerprint import arguments
+from lightning_lossmeta._fingerprint import fingerprint
 from lightning_lossmeta.data.tables import logs
 
 FRUIT = str(Path(__file__).parent / "fruit.csv")
@@ -195,8 +195,8 @@ def test_another_process_reads_the_same(tmp_path):
 )
 def test_comparisons_tell_data_apart_by_each_argument(module, other):
     given = {"path": "a.csv", "target": "y"}
-    assert arguments(module(**given)) == arguments(module(**given))
-    assert arguments(module(**given)) != arguments(module(**(given | other)))
+    assert fingerprint(module(**given)) == fingerprint(module(**given))
+    assert fingerprint(module(**given)) != fingerprint(module(**(given | other)))
 
 
 @pytest.mark.parametrize(
