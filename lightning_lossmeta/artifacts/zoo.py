@@ -185,11 +185,11 @@ def _hand_made(name: str, cls: type[LossFunction]) -> ReadyLoss:
 
 
 def _shipped() -> dict[str, Path]:
-    """The files in ``checkpoints`` of the checkout that this package runs from, if it does."""
-    root = Path(__file__).resolve().parents[2]
-    if not (root / "pyproject.toml").is_file():
-        return {}
-    return {path.stem: path for path in sorted((root / "checkpoints").glob("*.json"))}
+    """The files in ``checkpoints``: within an installed package, beside that of a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    checkout = (package.parent / "pyproject.toml").is_file()
+    folder = (package.parent if checkout else package) / "checkpoints"
+    return {path.stem: path for path in sorted(folder.glob("*.json"))}
 
 
 def _plain(name: str) -> str:

@@ -1,4 +1,4 @@
-"""``lossmeta compare``: losses on equal terms, each training kept as soon as it is done."""
+"""Train with several losses on equal terms and test which is better."""
 
 from __future__ import annotations
 

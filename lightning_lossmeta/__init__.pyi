@@ -1,0 +1,139 @@
+# What the package offers, for type checkers and for lazy_loader, which imports a name when it is
+# first used: `lossmeta --help` needs no torch.
+
+from .analysis import (
+    loss_figure as loss_figure,
+    save_figure as save_figure,
+)
+from .artifacts import (
+    Artifact as Artifact,
+    ArtifactError as ArtifactError,
+    LearnedLoss as LearnedLoss,
+    get_loss as get_loss,
+    load_loss as load_loss,
+)
+from .callbacks import (
+    CandidateCurves as CandidateCurves,
+    FGSMFitness as FGSMFitness,
+    GradientEquivalence as GradientEquivalence,
+    InjectLoss as InjectLoss,
+    InvariantCheck as InvariantCheck,
+    LearningRateFactor as LearningRateFactor,
+    LossNormalisation as LossNormalisation,
+    MetaCallback as MetaCallback,
+    RejectionFilter as RejectionFilter,
+    SampleAttraction as SampleAttraction,
+    SearchCheckpoint as SearchCheckpoint,
+    SearchHistory as SearchHistory,
+    SearchProgress as SearchProgress,
+    SymbolicArchive as SymbolicArchive,
+    TrainingProgress as TrainingProgress,
+)
+from .candidate import (
+    Candidate as Candidate,
+)
+from .comparison import (
+    ComparisonConfig as ComparisonConfig,
+    Report as Report,
+    RunStore as RunStore,
+    compare_losses as compare_losses,
+)
+from .data import (
+    Augmentation as Augmentation,
+    CaliforniaHousingDataModule as CaliforniaHousingDataModule,
+    CIFAR10DataModule as CIFAR10DataModule,
+    CIFAR100DataModule as CIFAR100DataModule,
+    Clothing1MDataModule as Clothing1MDataModule,
+    DiabetesDataModule as DiabetesDataModule,
+    DigitsDataModule as DigitsDataModule,
+    FashionMNISTDataModule as FashionMNISTDataModule,
+    ImageDataModule as ImageDataModule,
+    ImageFolderDataModule as ImageFolderDataModule,
+    InstanceNoise as InstanceNoise,
+    JPEGArchiveDataModule as JPEGArchiveDataModule,
+    KMNISTDataModule as KMNISTDataModule,
+    LabelFileNoise as LabelFileNoise,
+    LabelNoise as LabelNoise,
+    MNISTDataModule as MNISTDataModule,
+    PairFlipNoise as PairFlipNoise,
+    SVHNDataModule as SVHNDataModule,
+    SymmetricNoise as SymmetricNoise,
+    TableDataModule as TableDataModule,
+    TensorDataModule as TensorDataModule,
+    TransitionNoise as TransitionNoise,
+    empirical_transition as empirical_transition,
+    estimate_transition as estimate_transition,
+)
+from .evaluation import (
+    Evaluation as Evaluation,
+    Status as Status,
+)
+from .evaluators import (
+    AutoEvaluator as AutoEvaluator,
+    Evaluator as Evaluator,
+    PopulationEvaluator as PopulationEvaluator,
+    ProcessEvaluator as ProcessEvaluator,
+    TrainerEvaluator as TrainerEvaluator,
+)
+from .families import (
+    ExpressionFamily as ExpressionFamily,
+    ExpressionLoss as ExpressionLoss,
+    ExpressionRegressionLoss as ExpressionRegressionLoss,
+    LossFamily as LossFamily,
+    NetworkFamily as NetworkFamily,
+    NetworkLoss as NetworkLoss,
+    NetworkRegressionLoss as NetworkRegressionLoss,
+    TaylorFamily as TaylorFamily,
+    TaylorLoss as TaylorLoss,
+    TaylorRegressionLoss as TaylorRegressionLoss,
+)
+from .local_search import (
+    RefinedEvaluator as RefinedEvaluator,
+)
+from .losses import (
+    CrossEntropy as CrossEntropy,
+    LossFunction as LossFunction,
+    MeanSquaredError as MeanSquaredError,
+    ProgressDependentLoss as ProgressDependentLoss,
+    set_progress as set_progress,
+)
+from .models import (
+    CNN4 as CNN4,
+    MLP as MLP,
+    VGG as VGG,
+    AlexNet as AlexNet,
+    AllCNNC as AllCNNC,
+    JoCoRNet as JoCoRNet,
+    LeNet5 as LeNet5,
+    LogisticRegression as LogisticRegression,
+    PreActResNet as PreActResNet,
+    PyramidNet as PyramidNet,
+    ResNet18 as ResNet18,
+    SqueezeNet as SqueezeNet,
+    WideResNet as WideResNet,
+    penultimate as penultimate,
+)
+from .modules import (
+    CoTeaching as CoTeaching,
+    ForwardCorrected as ForwardCorrected,
+    JoCoR as JoCoR,
+    PopulationModule as PopulationModule,
+    SupervisedModule as SupervisedModule,
+    TrainingMethod as TrainingMethod,
+)
+from .search import (
+    Finalists as Finalists,
+    MetaLossTrainer as MetaLossTrainer,
+    SearchError as SearchError,
+    SearchResult as SearchResult,
+)
+from .searchers import (
+    CMAESSearcher as CMAESSearcher,
+    GeneticProgrammingSearcher as GeneticProgrammingSearcher,
+    GradientSearcher as GradientSearcher,
+    Searcher as Searcher,
+)
+from .task import (
+    Session as Session,
+    Task as Task,
+)
