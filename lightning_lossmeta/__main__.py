@@ -5,8 +5,11 @@ from __future__ import annotations
 import difflib
 import sys
 
+from lightning_lossmeta.cli.endings import interrupted
 from lightning_lossmeta.cli.registry import command_help, command_main, command_names
+from lightning_lossmeta.cli.streams import steady_streams
 
+WRITE_ERROR = 1
 LIGHTNING = {
     "search": "Learn a loss on a module and its data",
     "fit": "Train a module, with a learned loss if you like",
@@ -25,7 +28,15 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    arguments = sys.argv[1:] if argv is None else argv
+    with steady_streams() as out:
+        status = _run(sys.argv[1:] if argv is None else argv)
+    if out.error is not None and not isinstance(out.error, BrokenPipeError):
+        print(f"lossmeta: standard output is cut: {out.error.strerror}.", file=sys.stderr)
+        return status or WRITE_ERROR
+    return status
+
+
+def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_help())
         return 0
@@ -36,7 +47,10 @@ def main(argv: list[str] | None = None) -> int:
         print(version("lightning-lossmeta"))
         return 0
     if command in command_names():
-        return command_main(command)(rest)
+        try:
+            return command_main(command)(rest)
+        except KeyboardInterrupt as stop:  # while it is imported
+            return interrupted(stop)
     if command in LIGHTNING:
         from lightning_lossmeta.cli.lightning import run
 

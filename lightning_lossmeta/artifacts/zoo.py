@@ -146,7 +146,7 @@ def find_loss(text: str) -> ReadyLoss:
     >>> find_loss("mse").name
     'mean_squared_error'
     """
-    path = Path(text)
+    path = Path(text).expanduser()
     if path.is_file():
         return _from_file(path, path.stem)
     if path.is_dir():

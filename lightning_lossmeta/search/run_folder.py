@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from datetime import datetime
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def make_directory(directory: Path) -> None:
     if (directory / "state.json").exists():
         raise FileExistsError(
             f"Expected `run_dir` to be new, but '{directory}' holds a search: go on with it by "
-            f"`--resume {directory}`, or choose another folder."
+            f"`--resume {shlex.quote(str(directory))}`, or choose another folder."
         )
     if foreign := sorted(item.name for item in directory.glob("*")):
         raise FileExistsError(
@@ -82,5 +83,5 @@ def resume_hint(search: Search) -> str:
     best = math.nan if search.best is None else search.best.fitness
     return (
         f"Interrupted after {done} of {search.generations} generations (best fitness {best:.4f}). "
-        f"Go on with: lossmeta search --resume {search.directory}"
+        f"Go on with: lossmeta search --resume {shlex.quote(str(search.directory))}"
     )

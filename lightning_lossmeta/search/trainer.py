@@ -161,7 +161,7 @@ class MetaLossTrainer(pl.Trainer):
         _refuse_unsupported(evaluator, family, tasks)
         searcher.start(family.space, derived_seed(seed, 0))
         search = Search(
-            directory=Path(resume or run_dir or new_directory(family.name)),
+            directory=Path(resume or run_dir or new_directory(family.name)).expanduser(),
             family=family,
             searcher=searcher,
             tasks=tasks,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from lightning_lossmeta.cli.compare.figures import draw_figures
@@ -35,8 +36,8 @@ def _run(request: Request) -> None:
         rows = _compared(request, tasks, store)
     except (KeyboardInterrupt, SystemExit) as stop:
         raise KeyboardInterrupt(
-            f"Interrupted; what was trained is kept. Go on with: lossmeta compare --config "
-            f"{directory / 'config.yaml'} --run_dir {directory}"
+            "Interrupted; what was trained is kept. Go on with: lossmeta compare --config "
+            f"{shlex.quote(str(directory / 'config.yaml'))} --run_dir {shlex.quote(str(directory))}"
         ) from stop
     finally:
         request.evaluator.close()

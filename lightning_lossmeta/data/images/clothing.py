@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -104,7 +105,7 @@ class Clothing1MDataModule(pl.LightningDataModule):
             raise ValueError(
                 f"Expected argument `labels` to be 'noisy' or 'clean', got {labels!r}."
             )
-        self.root = root
+        self.root = os.path.expanduser(root)
         self.labels = labels
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size

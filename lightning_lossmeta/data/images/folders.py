@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ class ImageFolderDataModule(DecodedImageDataModule):
 
     def __init__(self, root: str, image_size: int | None = 32, **kwargs: Any) -> None:
         super().__init__(image_size=image_size, **kwargs)
-        self.root = root
+        self.root = os.path.expanduser(root)
 
     @cached_property
     def classes(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ class MNISTDataModule(TensorDataModule):
     ) -> None:
         super().__init__(**kwargs)
         check_at_least(1, val_size=val_size)
-        self.root = root
+        self.root = os.path.expanduser(root)
         self.download = download
         self.val_size = val_size
 

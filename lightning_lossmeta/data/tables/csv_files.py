@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ class TableDataModule(RegressionDataModule):
             raise ValueError(
                 f"Expected argument `ignore` not to name the target, got '{target}' in {ignore}."
             )
-        self.path = path
+        self.path = os.path.expanduser(path)
         self.target = target
         self.ignore = ignore
         self.delimiter = delimiter
