@@ -62,11 +62,6 @@ def read_yaml(path: Path) -> Any:
         before = content[: error.start]
         line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
         reason = "no UTF-8 text"
-    except yaml.reader.ReaderError as error:
-        position = int(error.position)
-        before = content.decode("utf-8-sig")[:position].encode()
-        line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
-        reason = error.reason
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -89,6 +84,11 @@ def load_yaml(text: str) -> Any:
     >>> load_yaml("{yes: 1e-3, 1: 2026-01-01}")
     {'yes': 0.001, '1': '2026-01-01'}
     """
+    if control := yaml.reader.Reader.NON_PRINTABLE.search(text):
+        before = text[: control.start()]
+        line, column = before.count("\n"), len(before) - before.rfind("\n") - 1
+        mark = yaml.Mark("", control.start(), line, column, None, 0)
+        raise yaml.MarkedYAMLError(problem="found a control character", problem_mark=mark)
     _check_size(text)
     _check_keys(yaml.compose(text, Loader=_Loader), set())
     try:
