@@ -16,6 +16,7 @@ from pytorch_lightning.cli import LightningArgumentParser
 from lightning_lossmeta.cli import yaml_files
 from lightning_lossmeta.cli.class_paths import refuse_functions
 from lightning_lossmeta.cli.endings import machine_trouble
+from lightning_lossmeta.cli.help_pages import BriefFormatter, in_order
 from lightning_lossmeta.cli.hints import with_hint
 
 yaml_files.register()
@@ -101,6 +102,23 @@ def patched(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
 
 class HintingParser(LightningArgumentParser):
     """A parser whose errors name the nearest option or class, and that calls classes alone."""
+
+    #: Whether the Trainer's options are part of the help.
+    trainer_shown = False
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, formatter_class=BriefFormatter, **settings)
+
+    def format_help(self, *args: Any) -> str:
+        """The help, the command's own options first, without a usage of a hundred options."""
+        groups = list(self._action_groups)
+        command = self.prog.split()[-1]
+        self.usage = f"lossmeta {command} [--config FILE] [--OPTION VALUE ...]"
+        self._action_groups = in_order(groups, self.trainer_shown)
+        try:
+            return super().format_help(*args)
+        finally:
+            self._action_groups = groups
 
     def instantiate_classes(self, cfg: Any, **settings: Any) -> Any:
         """Make what a configuration names, unless that is a function.

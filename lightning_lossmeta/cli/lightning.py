@@ -30,6 +30,7 @@ from lightning_lossmeta.cli.configuration import (
     patched,
 )
 from lightning_lossmeta.cli.endings import WRONG_INPUT, interrupted
+from lightning_lossmeta.cli.help_pages import TrainerHelp
 from lightning_lossmeta.cli.trust import confirm, seal
 from lightning_lossmeta.cli.yaml_files import check_configs
 from lightning_lossmeta.search.run_folder import new_directory
@@ -70,6 +71,7 @@ class LossmetaCLI(LightningCLI):
         """Lightning's, with the tasks of a search."""
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
         if subcommand == "search":
+            parser.epilog = "--resume RUN --trust goes on with a run that somebody else has made."
             parser.add_argument(
                 "--tasks",
                 type=dict[str, dict[str, Any]],
@@ -80,10 +82,19 @@ class LossmetaCLI(LightningCLI):
             )
         else:
             parser.set_defaults({"weights_only": True})  # also of a checkpoint at an address
+        parser.add_argument(
+            "--help.trainer", action=TrainerHelp, help="Show the options of the Trainer and exit"
+        )
         return parser
 
     def _parse_ckpt_path(self) -> None:
         """Take weights alone from a checkpoint: its hyper-parameters may name classes to call."""
+
+    def _set_seed(self) -> None:
+        try:
+            super()._set_seed()
+        except ValueError as error:  # Lightning's own words, which name no argument
+            raise ValueError(f"Expected argument `seed_everything` to be a seed: {error}") from None
 
     def instantiate_trainer(self, **arguments: Any) -> pl.Trainer:
         """As Lightning does; a search makes many trainers and lets none advertise."""
