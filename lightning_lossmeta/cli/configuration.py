@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import re
 import sys
+import traceback
 from argparse import ArgumentError
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -20,6 +22,9 @@ from lightning_lossmeta.cli.help_pages import BriefFormatter, in_order
 from lightning_lossmeta.cli.hints import with_hint
 
 yaml_files.register()
+
+#: What jsonargparse lets through where a configuration has not the form that it reckons with.
+_STUMBLES = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 
 class ConfiguredModule:
@@ -66,7 +71,9 @@ def _maker(kind: type, key: str, config: dict[str, Any]) -> Callable[[], Any]:
     parser.add_subclass_arguments(kind, key, fail_untyped=False)
     try:
         parsed = parser.parse_object({key: config})
-    except ArgumentError as error:
+    except (ArgumentError, *_STUMBLES) as error:
+        if not isinstance(error, ArgumentError) and not _stumbled(error):
+            raise
         raise ValueError(
             f"Expected settings that the {key} takes, got:\n{with_hint(str(error), parser)}"
         ) from None
@@ -100,6 +107,11 @@ def patched(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     return made
 
 
+def _stumbled(error: Exception) -> bool:
+    """Whether the parser raised an error, and no class or module that it looked at."""
+    return "jsonargparse" in Path(traceback.extract_tb(error.__traceback__)[-1].filename).parts
+
+
 class HintingParser(LightningArgumentParser):
     """A parser whose errors name the nearest option or class, and that calls classes alone."""
 
@@ -119,6 +131,15 @@ class HintingParser(LightningArgumentParser):
             return super().format_help(*args)
         finally:
             self._action_groups = groups
+
+    def parse_args(self, *args: Any, **settings: Any) -> Any:
+        """Parse; what the parser itself stumbles over is the configuration's fault, too."""
+        try:
+            return super().parse_args(*args, **settings)
+        except _STUMBLES as error:
+            if not _stumbled(error):
+                raise
+            return self.error(f"Expected settings as --help tells, but the parser says: {error}")
 
     def instantiate_classes(self, cfg: Any, **settings: Any) -> Any:
         """Make what a configuration names, unless that is a function.
