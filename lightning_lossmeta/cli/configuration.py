@@ -124,8 +124,9 @@ class HintingParser(LightningArgumentParser):
     def format_help(self, *args: Any) -> str:
         """The help, the command's own options first, without a usage of a hundred options."""
         groups = list(self._action_groups)
-        command = self.prog.split()[-1]
-        self.usage = f"lossmeta {command} [--config FILE] [--OPTION VALUE ...]"
+        _, *within = self.prog.split()
+        if within:  # the parser of a command, not that of a class
+            self.usage = f"lossmeta {within[-1]} [--config FILE] [--OPTION VALUE ...]"
         self._action_groups = in_order(groups, self.trainer_shown)
         try:
             return super().format_help(*args)
