@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 import sys
 
+from lightning_lossmeta.cli.endings import interrupted
+from lightning_lossmeta.cli.registry import command_help, command_main, command_names
+from lightning_lossmeta.cli.streams import steady_streams
+
+WRITE_ERROR = 1
 LIGHTNING = {
-    "search": "learn a loss on a module and its data",
-    "fit": "train a module, with a learned loss if you like",
-    "validate": "score a checkpoint on validation data",
-    "test": "score a checkpoint on test data",
-    "predict": "run a checkpoint on new data",
-}
-LIGHT = {
-    "compare": "train with several losses on equal terms and test which is better",
-    "embed": "draw what networks trained with several losses have learned to see (t-SNE)",
-    "curves": "how searches went: fitness by generation, what filters saved, times",
-    "inspect": "what a loss is and does: formula, figures, pictures",
-    "export": "write a loss as Python, LaTeX, SymPy, JSON or ONNX",
-    "zoo": "list the losses that are ready to use",
+    "search": "Learn a loss on a module and its data",
+    "fit": "Train a module, with a learned loss if you like",
+    "validate": "Score a checkpoint on validation data",
+    "test": "Score a checkpoint on test data",
+    "predict": "Run a checkpoint on new data",
 }
 
 
@@ -32,7 +28,15 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    arguments = sys.argv[1:] if argv is None else argv
+    with steady_streams() as out:
+        status = _run(sys.argv[1:] if argv is None else argv)
+    if out.error is not None and not isinstance(out.error, BrokenPipeError):
+        print(f"lossmeta: standard output is cut: {out.error.strerror}.", file=sys.stderr)
+        return status or WRITE_ERROR
+    return status
+
+
+def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_help())
         return 0
@@ -42,21 +46,25 @@ def main(argv: list[str] | None = None) -> int:
 
         print(version("lightning-lossmeta"))
         return 0
-    if command in LIGHT:
-        module = importlib.import_module(f"lightning_lossmeta.cli.commands.{command}")
-        return int(module.main(rest))
+    if command in command_names():
+        try:
+            return command_main(command)(rest)
+        except KeyboardInterrupt as stop:  # while it is imported
+            return interrupted(stop)
     if command in LIGHTNING:
         from lightning_lossmeta.cli.lightning import run
 
         return run(arguments)
-    near = difflib.get_close_matches(command, [*LIGHTNING, *LIGHT], n=1)
+    near = difflib.get_close_matches(command, [*LIGHTNING, *command_names()], n=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
     print(f"lossmeta: there is no command '{command}'.{hint} See lossmeta --help.", file=sys.stderr)
     return 2
 
 
 def _help() -> str:
-    rows = [f"  {name:<10}{text}" for name, text in {**LIGHTNING, **LIGHT}.items()]
+    texts = LIGHTNING | {name: command_help(name) for name in command_names()}
+    width = max(map(len, texts)) + 2
+    rows = [f"  {name:<{width}}{text}" for name, text in texts.items()]
     return "\n".join(
         [
             "usage: lossmeta COMMAND [options]",

@@ -1,98 +1,74 @@
-"""Imports point one way; matplotlib is imported within one package alone."""
+"""The import contracts of ``pyproject.toml`` hold, and each sees what it is there to see."""
 
-import ast
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-import lightning_lossmeta
-
-PACKAGE = Path(lightning_lossmeta.__file__).parent
-
-#: From low to high; a module imports from lower layers, or from its own.
-LAYERS = [
-    {
-        *("_seeds", "_validation", "_fingerprint", "_subclasses", "_names"),
-        *("candidate", "evaluation", "task"),
-    },
-    {"losses"},
-    {"families", "theory", "models", "data"},
-    {"artifacts"},
-    {"analysis"},
-    {"searchers", "modules", "callbacks"},
-    {"training"},
-    {"evaluators"},
-    {"local_search"},
-    {"comparison"},
-    {"search"},
-    {"cli", "__main__"},
-    {"benchmarks"},
-]
-RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
-FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+ROOT = Path(__file__).parents[1]
+CHECK = "import sys; from importlinter.cli import lint_imports; "
+CHECK += "sys.exit(lint_imports(no_cache=True, no_logo=True))"
 
 
-def _part(file):
-    """The part of the package that a file belongs to."""
-    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def _check(folder):
+    return subprocess.run(
+        [sys.executable, "-c", CHECK],
+        cwd=folder,
+        env=dict(os.environ, PYTHONPATH=str(folder)),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
 
 
-def _imported(tree):
-    """Every module or name that is imported anywhere in a file, in full."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "relative imports hide the layer"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("layers")
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    ignored = shutil.ignore_patterns("__pycache__", "results")
+    shutil.copytree(ROOT / "lightning_lossmeta", folder / "lightning_lossmeta", ignore=ignored)
+    return folder
 
 
-def _parts_imported(tree):
-    for name in _imported(tree):
-        root, _, rest = name.partition(".")
-        if root == "lightning_lossmeta" and rest:
-            first = rest.split(".")[0]
-            yield lightning_lossmeta._HOME.get(first, first)
+def test_the_contracts_hold(copied):
+    done = _check(copied)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
-def _ids(file):
-    return str(file.relative_to(PACKAGE))
-
-
-@pytest.mark.parametrize("file", FILES, ids=_ids)
-def test_imports_come_from_lower_layers(file):
-    own = _part(file)
-    assert own in RANK, f"{own} has no layer yet"
-    for part in _parts_imported(ast.parse(file.read_text(encoding="utf-8"))):
-        if part != "__version__":
-            assert RANK[part] <= RANK[own], f"{own} imports {part}"
-
-
-@pytest.mark.parametrize("file", FILES, ids=_ids)
-def test_matplotlib_is_imported_within_analysis_alone(file):
-    names = {name.split(".")[0] for name in _imported(ast.parse(file.read_text(encoding="utf-8")))}
-    assert "matplotlib" not in names or _part(file) == "analysis"
-
-
-def test_packages_of_one_layer_do_not_import_each_other_in_circles():
-    imports = {part: set() for part in RANK}
-    for file in FILES:
-        imports[_part(file)] |= set(
-            _parts_imported(ast.parse(file.read_text(encoding="utf-8")))
-        ) - {_part(file)}
-
-    def reached(part, seen):
-        for other in imports.get(part, ()):
-            if other not in seen:
-                seen.add(other)
-                reached(other, seen)
-        return seen
-
-    for part in RANK:
-        assert part not in reached(part, set()), f"{part} imports itself by way of others"
-
-
-def test_the_check_sees_a_wrong_import(tmp_path):
-    source = "def f():\n    from lightning_lossmeta import MetaLossTrainer\n"
-    assert list(_parts_imported(ast.parse(source))) == ["search"]
-    assert RANK["search"] > RANK["losses"]
+@pytest.mark.parametrize(
+    ("file", "line", "broken"),
+    [
+        ("losses/wrong.py", "from lightning_lossmeta.search import trainer", "one way"),
+        ("task.py", "def late():\n    import lightning_lossmeta.cli", "one way"),
+        ("brand_new/__init__.py", "", "one way"),
+        ("families/wrong.py", "from lightning_lossmeta.data.images import mnist", "circles"),
+        ("cli/wrong.py", "import matplotlib.pyplot", "matplotlib"),
+        ("benchmarks/wrong.py", "def late():\n    from matplotlib import cm", "matplotlib"),
+        ("losses/wrong.py", "from lightning_lossmeta import MetaLossTrainer", "own package"),
+    ],
+)
+def test_a_wrong_import_breaks_its_contract(copied, file, line, broken):
+    path = copied / "lightning_lossmeta" / file
+    before = path.read_text() if path.exists() else None
+    if broken == "circles":
+        other = copied / "lightning_lossmeta" / "data" / "wrong.py"
+        other.write_text("from lightning_lossmeta.families import taylor")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"{before or ''}\n{line}\n")
+    try:
+        done = _check(copied)
+    finally:
+        path.unlink() if before is None else path.write_text(before)
+        if path.parent.name == "brand_new":
+            shutil.rmtree(path.parent)
+        (copied / "lightning_lossmeta" / "data" / "wrong.py").unlink(missing_ok=True)
+    assert done.returncode == 1, done.stdout + done.stderr
+    said = " ".join(done.stdout.split())
+    if "BROKEN" in said:
+        before_verdict = [part.rsplit("KEPT", 1)[-1] for part in said.split("BROKEN")[:-1]]
+        assert any(broken in part for part in before_verdict), said
+    else:
+        assert "brand_new" in said, "a layer that is missing is an error of its own"

@@ -120,7 +120,7 @@ class Artifact:
             FileNotFoundError: If there is no such file.
             ArtifactError: If it is no artefact of this version, or damaged.
         """
-        file = Path(path)
+        file = Path(path).expanduser()
         if not file.is_file():
             found = "a folder" if file.is_dir() else "none"
             raise FileNotFoundError(

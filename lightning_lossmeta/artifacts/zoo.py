@@ -151,7 +151,7 @@ def find_loss(text: str) -> ReadyLoss:
     >>> find_loss("mse").name
     'mean_squared_error'
     """
-    path = Path(text)
+    path = Path(text).expanduser()
     if path.is_file():
         return _from_file(path, path.stem)
     if path.is_dir():
@@ -190,11 +190,11 @@ def _hand_made(name: str, cls: type[LossFunction]) -> ReadyLoss:
 
 
 def _shipped() -> dict[str, Path]:
-    """The files in ``checkpoints`` of the checkout that this package runs from, if it does."""
-    root = Path(__file__).resolve().parents[2]
-    if not (root / "pyproject.toml").is_file():
-        return {}
-    return {path.stem: path for path in sorted((root / "checkpoints").glob("*.json"))}
+    """The files in ``checkpoints``: within an installed package, beside that of a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    checkout = (package.parent / "pyproject.toml").is_file()
+    folder = (package.parent if checkout else package) / "checkpoints"
+    return {path.stem: path for path in sorted(folder.glob("*.json"))}
 
 
 def _plain(name: str) -> str:

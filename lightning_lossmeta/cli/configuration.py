@@ -5,18 +5,26 @@ from __future__ import annotations
 import copy
 import re
 import sys
+import traceback
 from argparse import ArgumentError
-from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import yaml
 from jsonargparse import ArgumentParser, Namespace
 from pytorch_lightning.cli import LightningArgumentParser
 
+from lightning_lossmeta.cli import yaml_files
+from lightning_lossmeta.cli.class_paths import refuse_functions
+from lightning_lossmeta.cli.endings import machine_trouble
+from lightning_lossmeta.cli.help_pages import BriefFormatter, in_order
 from lightning_lossmeta.cli.hints import with_hint
+
+yaml_files.register()
+
+#: What jsonargparse lets through where a configuration has not the form that it reckons with.
+_STUMBLES = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 
 class ConfiguredModule:
@@ -60,13 +68,16 @@ def make_data(config: dict[str, Any]) -> pl.LightningDataModule:
 def _maker(kind: type, key: str, config: dict[str, Any]) -> Callable[[], Any]:
     """Parses once, which takes a tenth of a second."""
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(kind, key)
+    parser.add_subclass_arguments(kind, key, fail_untyped=False)
     try:
         parsed = parser.parse_object({key: config})
-    except ArgumentError as error:
+    except (ArgumentError, *_STUMBLES) as error:
+        if not isinstance(error, ArgumentError) and not _stumbled(error):
+            raise
         raise ValueError(
             f"Expected settings that the {key} takes, got:\n{with_hint(str(error), parser)}"
         ) from None
+    refuse_functions(parsed)
     return lambda: parser.instantiate_classes(parsed)[key]
 
 
@@ -96,8 +107,49 @@ def patched(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     return made
 
 
+def _stumbled(error: Exception) -> bool:
+    """Whether the parser raised an error, and no class or module that it looked at."""
+    return "jsonargparse" in Path(traceback.extract_tb(error.__traceback__)[-1].filename).parts
+
+
 class HintingParser(LightningArgumentParser):
-    """A parser whose errors name the nearest option or class."""
+    """A parser whose errors name the nearest option or class, and that calls classes alone."""
+
+    #: Whether the Trainer's options are part of the help.
+    trainer_shown = False
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, formatter_class=BriefFormatter, **settings)
+
+    def format_help(self, *args: Any) -> str:
+        """The help, the command's own options first, without a usage of a hundred options."""
+        groups = list(self._action_groups)
+        _, *within = self.prog.split()
+        if within:  # the parser of a command, not that of a class
+            self.usage = f"lossmeta {within[-1]} [--config FILE] [--OPTION VALUE ...]"
+        self._action_groups = in_order(groups, self.trainer_shown)
+        try:
+            return super().format_help(*args)
+        finally:
+            self._action_groups = groups
+
+    def parse_args(self, *args: Any, **settings: Any) -> Any:
+        """Parse; what the parser itself stumbles over is the configuration's fault, too."""
+        try:
+            return super().parse_args(*args, **settings)
+        except _STUMBLES as error:
+            if not _stumbled(error):
+                raise
+            return self.error(f"Expected settings as --help tells, but the parser says: {error}")
+
+    def instantiate_classes(self, cfg: Any, **settings: Any) -> Any:
+        """Make what a configuration names, unless that is a function.
+
+        Raises:
+            ValueError: If a ``class_path`` names a function that may do anything.
+        """
+        refuse_functions(cfg)
+        return super().instantiate_classes(cfg, **settings)
 
     def error(self, message: str, ex: Exception | None = None) -> Any:
         """Report a bad argument, without the usage of a hundred options."""
@@ -113,38 +165,10 @@ def as_dict(config: Any) -> dict[str, Any]:
 def complaint(error: Exception) -> str | None:
     """What the user can put right, as this package says it; ``None`` for any other error."""
     text = str(error)
+    if isinstance(error, OSError) and (trouble := machine_trouble(error)):
+        return trouble
     if text.startswith(("Expected", "'")):
         return text
     # The parser wraps what a constructor says among what else it tried.
     said = re.findall(r"Expected (?:argument )?`.*", text)
     return "\n".join(dict.fromkeys(said)) or None
-
-
-def refuse_repeated_keys(argv: list[str]) -> None:
-    """YAML takes the last of two equal keys without a word: a loss or task would go missing.
-
-    Args:
-        argv: Arguments, with ``--config FILE`` among them.
-
-    Raises:
-        ValueError: If a file has a key twice in one place; names both.
-    """
-    for argument, following in zip(argv, [*argv[1:], ""], strict=True):
-        name, _, value = argument.partition("=")
-        path = Path(value or following)
-        if name in ("--config", "-c") and path.is_file():
-            node = yaml.compose(path.read_text("utf-8"), Loader=yaml.SafeLoader)
-            _walk(node, path)
-
-
-def _walk(node: yaml.Node | None, path: Path) -> None:
-    if isinstance(node, yaml.MappingNode):
-        keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
-        twice = [key for key, count in keys.items() if count > 1]
-        if twice:
-            raise ValueError(f"Expected each key of '{path}' once in its place, got {twice} twice.")
-        for _, value in node.value:
-            _walk(value, path)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            _walk(item, path)

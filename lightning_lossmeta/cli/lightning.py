@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 import warnings
@@ -19,6 +20,7 @@ from rich.console import Console
 import lightning_lossmeta
 from lightning_lossmeta.artifacts import write_atomic
 from lightning_lossmeta.callbacks.base import MetaCallback, Search
+from lightning_lossmeta.cli.class_paths import add_current_folder
 from lightning_lossmeta.cli.configuration import (
     ConfiguredModule,
     HintingParser,
@@ -26,8 +28,11 @@ from lightning_lossmeta.cli.configuration import (
     complaint,
     make_data,
     patched,
-    refuse_repeated_keys,
 )
+from lightning_lossmeta.cli.endings import WRONG_INPUT, interrupted
+from lightning_lossmeta.cli.help_pages import TrainerHelp
+from lightning_lossmeta.cli.trust import confirm, seal
+from lightning_lossmeta.cli.yaml_files import check_configs
 from lightning_lossmeta.search import MetaLossTrainer, SearchError, SearchResult
 from lightning_lossmeta.search.run_folder import new_directory
 from lightning_lossmeta.task import Objective, Session, Task
@@ -56,6 +61,7 @@ class SaveSearchConfig(MetaCallback):
         path = search.directory / "config.yaml"
         if not path.exists():
             write_atomic(path, self.text)
+            seal(path)
 
 
 class LossmetaCLI(LightningCLI):
@@ -76,6 +82,7 @@ class LossmetaCLI(LightningCLI):
         """Lightning's, with the tasks of a search."""
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
         if subcommand == "search":
+            parser.epilog = "--resume RUN --trust goes on with a run that somebody else has made."
             parser.add_class_arguments(Session, "session", skip=_NOT_A_USERS)
             # As plain values, which can be written to config.yaml.
             parser.set_defaults({"session.objectives": [asdict(Objective())]})
@@ -100,7 +107,21 @@ class LossmetaCLI(LightningCLI):
                 "candidate's fitness is the mean over all, the first is the main one. Without, "
                 "there is one task.",
             )
+        else:
+            parser.set_defaults({"weights_only": True})  # also of a checkpoint at an address
+        parser.add_argument(
+            "--help.trainer", action=TrainerHelp, help="Show the options of the Trainer and exit"
+        )
         return parser
+
+    def _parse_ckpt_path(self) -> None:
+        """Take weights alone from a checkpoint: its hyper-parameters may name classes to call."""
+
+    def _set_seed(self) -> None:
+        try:
+            super()._set_seed()
+        except ValueError as error:  # Lightning's own words, which name no argument
+            raise ValueError(f"Expected argument `seed_everything` to be a seed: {error}") from None
 
     def instantiate_trainer(self, **arguments: Any) -> pl.Trainer:
         """As Lightning does; a search makes many trainers and lets none advertise."""
@@ -166,7 +187,10 @@ class LossmetaCLI(LightningCLI):
         result = self.search_result
         main = next(iter(self._task_configs().values()))
         save_fit_config(result, self.config["search"], main)
-        best = result.directory / "best.json"
+        best, board, fit = (
+            shlex.quote(str(result.directory / name))
+            for name in ("best.json", "tensorboard", "fit.yaml")
+        )
         console = Console(soft_wrap=True, highlight=False)
         scores = result.artifact.provenance["objectives"].items()
         score = ", ".join(f"{monitor} {value:.4f}" for monitor, value in scores)
@@ -177,8 +201,8 @@ class LossmetaCLI(LightningCLI):
             f"{result.seconds:.0f} s):\n"
             f"  {result.artifact.formula()}\n\nNext:\n"
             f"  lossmeta inspect {best}\n"
-            f"  tensorboard --logdir {result.directory / 'tensorboard'}\n"
-            f"  lossmeta fit --config {result.directory / 'fit.yaml'}"
+            f"  tensorboard --logdir {board}\n"
+            f"  lossmeta fit --config {fit}"
         )
 
 
@@ -209,20 +233,21 @@ def save_fit_config(result: SearchResult, config: Namespace, main: dict[str, Any
     write_atomic(path, yaml.safe_dump(content, sort_keys=False))
 
 
-def _with_stored_config(arguments: list[str]) -> list[str]:
-    """``--resume RUN`` alone takes the configuration of that run."""
+def _with_stored_config(arguments: list[str], trusted: bool) -> list[str]:
+    """``--resume RUN`` alone takes the configuration of that run, if it is to be trusted."""
     if arguments[0] != "search" or any(a.split("=")[0] in ("--config", "-c") for a in arguments):
         return arguments
     for position, argument in enumerate(arguments):
         name, _, value = argument.partition("=")
         if name == "--resume":
             folder = value or (arguments[position + 1] if position + 1 < len(arguments) else "")
-            stored = Path(folder) / "config.yaml"
+            stored = Path(folder).expanduser() / "config.yaml"
             if not stored.is_file():
                 raise FileNotFoundError(
                     f"Expected the folder of a run after --resume, with its config.yaml, got "
                     f"'{folder}'."
                 )
+            confirm(stored, trusted)
             return [arguments[0], "--config", str(stored), *arguments[1:]]
     return arguments
 
@@ -232,9 +257,11 @@ def run(arguments: list[str]) -> int:
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        arguments = _with_stored_config(arguments)
+        add_current_folder()
         if arguments[0] == "search":
-            refuse_repeated_keys(arguments)
+            given, arguments = arguments, [item for item in arguments if item != "--trust"]
+            arguments = _with_stored_config(arguments, trusted="--trust" in given)
+        check_configs(arguments)
         LossmetaCLI(
             trainer_class=MetaLossTrainer,
             parser_class=HintingParser,
@@ -245,12 +272,11 @@ def run(arguments: list[str]) -> int:
             parser_kwargs={"description": lightning_lossmeta.__doc__},
         )
     except KeyboardInterrupt as stop:
-        print(f"\n{stop or 'Interrupted.'}", file=sys.stderr)
-        return 130
+        return interrupted(stop)
     except (ValueError, TypeError, OSError, SearchError) as error:
         said = str(error) if isinstance(error, SearchError) else complaint(error)
         if said is None:
             raise
         print(f"lossmeta: {said}", file=sys.stderr)
-        return 2
+        return WRONG_INPUT
     return 0

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonargparse import ArgumentParser
 
 from lightning_lossmeta.callbacks import MetaCallback
+from lightning_lossmeta.cli.class_paths import refuse_functions
 from lightning_lossmeta.cli.configuration import as_dict, patched
+from lightning_lossmeta.cli.yaml_files import read_yaml
 from lightning_lossmeta.evaluators import Evaluator
 from lightning_lossmeta.families import LossFamily
 from lightning_lossmeta.local_search import Refiner
@@ -66,7 +67,7 @@ def read_search_method(
     path = changes.pop("file", None)
     if path is None:
         return changes
-    content = _load(Path(path), beside)
+    content = _load(Path(path).expanduser(), beside)
     trainer = content.pop("trainer", None) or {}
     if unknown := sorted(set(trainer) - {"callbacks"}):
         raise ValueError(f"Expected `trainer` of '{path}' to have callbacks alone, got {unknown}.")
@@ -84,7 +85,9 @@ def make_search_method(config: Mapping[str, Any]) -> SearchMethod:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(SearchMethod, None, sub_configs=True)
     try:
-        made = parser.instantiate_classes(parser.parse_object(copy.deepcopy(dict(config))))
+        parsed = parser.parse_object(copy.deepcopy(dict(config)))
+        refuse_functions(parsed)
+        made = parser.instantiate_classes(parsed)
     except Exception as error:  # the parser's own kind of error; what it says is for the user
         text = f"Expected the settings of a method, got {dict(config)!r:.300}: {error}"
         raise ValueError(text) from None
@@ -95,7 +98,7 @@ def _load(path: Path, beside: Path | None) -> dict[str, Any]:
     places = [path] if beside is None else [path, beside / path]
     for place in places:
         if place.is_file():
-            content = yaml.safe_load(place.read_text("utf-8"))
+            content = read_yaml(place)
             if not isinstance(content, dict):
                 raise ValueError(f"Expected '{place}' to hold the settings of a method.")
             return content

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lightning_lossmeta.cli.endings import WRONG_INPUT, interrupted, machine_trouble
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -32,9 +34,12 @@ def reported(program: str, work: Callable[[], None]) -> int:
 
     try:
         work()
+    except KeyboardInterrupt as stop:
+        return interrupted(stop)
     except (ArtifactError, ExportError, UnknownLossError, OSError) as error:
-        print(f"{program}: {printable(str(error))}", file=sys.stderr)
-        return 2
+        said = machine_trouble(error) if isinstance(error, OSError) else None
+        print(f"{program}: {printable(said or str(error))}", file=sys.stderr)
+        return WRONG_INPUT
     return 0
 
 

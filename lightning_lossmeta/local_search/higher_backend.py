@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
 
-import higher
 import torch
 from torch import Tensor
 from torch.func import functional_call
@@ -13,6 +13,11 @@ from torch.func import functional_call
 from lightning_lossmeta.local_search.optimizers import UnrolledSGD, UpdateRule
 from lightning_lossmeta.local_search.unrolled import Episode
 from lightning_lossmeta.losses.base import LossFunction
+
+with warnings.catch_warnings():
+    # Of its own source; seen by whoever imports it first.
+    warnings.simplefilter("ignore", SyntaxWarning)
+    import higher
 
 
 def higher_obstacle(rules: Mapping[str, UpdateRule]) -> str | None:

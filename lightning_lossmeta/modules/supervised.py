@@ -15,8 +15,11 @@ from torchmetrics.classification import MulticlassAccuracy
 from lightning_lossmeta.losses import CrossEntropy
 from lightning_lossmeta.modules.fast_hooks import FastHooksModule
 from lightning_lossmeta.modules.fused import fuse
+from lightning_lossmeta.modules.makers import check_made, check_maker
 
 Batch = tuple[Tensor, Tensor]
+_OPTIMIZERS = (torch.optim.Optimizer,)
+_SCHEDULES = (torch.optim.lr_scheduler.LRScheduler,)
 
 _SGD = partial(torch.optim.SGD, lr=0.1, momentum=0.9)
 
@@ -36,6 +39,9 @@ class SupervisedModule(FastHooksModule):
         lr_interval: Whether the schedule advances each step or each epoch.
         metric: The torchmetrics metric of validation and test; accuracy by default.
         metric_name: Its name in the logs.
+
+    Raises:
+        ValueError: If ``optimizer`` or ``lr_scheduler`` is no class of its kind, nor a function.
     """
 
     def __init__(
@@ -51,7 +57,11 @@ class SupervisedModule(FastHooksModule):
         super().__init__()
         self.network = network
         self.loss_fn = CrossEntropy() if loss_fn is None else loss_fn
-        self.optimizer: Callable[..., torch.optim.Optimizer] = optimizer or _SGD
+        self.optimizer: Callable[..., torch.optim.Optimizer]
+        self.optimizer = _SGD if optimizer is None else optimizer
+        check_maker(self.optimizer, _OPTIMIZERS, "optimizer")
+        if lr_scheduler is not None:
+            check_maker(lr_scheduler, _SCHEDULES, "lr_scheduler")
         self.lr_scheduler = lr_scheduler
         self.lr_interval = lr_interval
         self.metric_name = metric_name
@@ -99,10 +109,13 @@ class SupervisedModule(FastHooksModule):
 def configure(parameters: Any, module: SupervisedModule) -> Any:
     """What ``configure_optimizers`` returns for these parameters under a module's settings."""
     optimizer = module.optimizer(parameters)
+    check_made(optimizer, _OPTIMIZERS, "optimizer")
     fuse(optimizer, module.network)
     if module.lr_scheduler is None:
         return optimizer
-    scheduler = {"scheduler": module.lr_scheduler(optimizer), "interval": module.lr_interval}
+    schedule = module.lr_scheduler(optimizer)
+    check_made(schedule, _SCHEDULES, "lr_scheduler")
+    scheduler = {"scheduler": schedule, "interval": module.lr_interval}
     return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
 

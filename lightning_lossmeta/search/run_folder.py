@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
+import shlex
 from datetime import datetime
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def make_directory(directory: Path) -> None:
     if (directory / "state.json").exists():
         raise FileExistsError(
             f"Expected `run_dir` to be new, but '{directory}' holds a search: go on with it by "
-            f"`--resume {directory}`, or choose another folder."
+            f"`--resume {shlex.quote(str(directory))}`, or choose another folder."
         )
     if foreign := sorted({item.name for item in directory.glob("*")} - {LOCK, HOLDER}):
         raise FileExistsError(
@@ -84,5 +85,5 @@ def resume_hint(search: Search) -> str:
     best = math.nan if search.best is None else objective.signed(search.best.objectives[0])
     return (
         f"Interrupted after {done} of {search.generations} generations (best {objective.monitor} "
-        f"{best:.4f}). Go on with: lossmeta search --resume {search.directory}"
+        f"{best:.4f}). Go on with: lossmeta search --resume {shlex.quote(str(search.directory))}"
     )

@@ -143,7 +143,7 @@ class MetaLossTrainer(pl.Trainer):
             family.space, derived_seed(seed, Purpose.SEARCHER), tasks[0].session.objectives
         )
         search = Search(
-            directory=Path(resume or run_dir or new_directory(family.name)),
+            directory=Path(resume or run_dir or new_directory(family.name)).expanduser(),
             family=family,
             searcher=searcher,
             tasks=tasks,

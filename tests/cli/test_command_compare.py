@@ -189,7 +189,7 @@ def test_a_key_twice_is_no_silent_loss(tmp_path, capsys):
     path = tmp_path / "twice.yaml"
     path.write_text("losses:\n  CE: cross_entropy\n  CE: mean_absolute_error\n")
     assert main(["compare", "--config", str(path)]) == 2
-    assert "['CE'] twice" in capsys.readouterr().err
+    assert "line 3, column 3: found the key 'CE' twice" in capsys.readouterr().err
 
 
 def test_patches_reach_into_what_was_not_there():

@@ -15,7 +15,7 @@ from lightning_lossmeta._fingerprint import FingerprintError, changed_keys, fing
 from lightning_lossmeta.data import DigitsDataModule, SymmetricNoise
 from lightning_lossmeta.data.base import Split, Splits, TensorDataModule
 from lightning_lossmeta.modules import SupervisedModule
-from lightning_lossmeta.task import Session, Task
+from lightning_lossmeta.task import Objective, Session, Task
 from lightning_lossmeta.training.session import prepared_data
 from lightning_lossmeta.training.task_fingerprint import (
     data_fingerprint,
@@ -279,7 +279,12 @@ def test_a_copy_of_the_data_is_the_same():
 def test_sessions_differ_in_all_but_where_they_run():
     first = session_fingerprint(Session())
     assert first == session_fingerprint(Session(accelerator="cpu", devices=[0]))
-    changes = ({"steps": 9}, {"monitor": "a"}, {"precision": "bf16-mixed"}, {"split": "test"})
+    changes = (
+        {"steps": 9},
+        {"objectives": (Objective("a"),)},
+        {"precision": "bf16-mixed"},
+        {"split": "test"},
+    )
     for change in changes:
         (changed,) = changed_keys(first, session_fingerprint(Session(**change)))
         assert changed.startswith(next(iter(change)))

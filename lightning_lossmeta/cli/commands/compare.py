@@ -1,7 +1,8 @@
-"""``lossmeta compare``: losses on equal terms, each training kept as soon as it is done."""
+"""Train with several losses on equal terms and test which is better."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from lightning_lossmeta.artifacts import write_atomic
@@ -44,8 +45,8 @@ def _compare(request: Request) -> None:
         rows = _compared(request, tasks, store)
     except (KeyboardInterrupt, SystemExit) as stop:
         raise KeyboardInterrupt(
-            f"Interrupted; what was trained is kept. Go on with: lossmeta compare --config "
-            f"{directory / 'config.yaml'} --run_dir {directory}"
+            "Interrupted; what was trained is kept. Go on with: lossmeta compare --config "
+            f"{shlex.quote(str(directory / 'config.yaml'))} --run_dir {shlex.quote(str(directory))}"
         ) from stop
     finally:
         request.evaluator.close()

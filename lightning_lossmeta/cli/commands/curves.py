@@ -1,4 +1,4 @@
-"""``lossmeta curves``: how searches went, in numbers and pictures."""
+"""Show how searches went: fitness by generation, what filters saved, times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``lossmeta embed``: t-SNE of what networks trained with several losses have learned to see."""
+"""Draw what networks trained with several losses have learned to see (t-SNE)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``lossmeta export``: a loss as Python, LaTeX, SymPy, JSON or ONNX."""
+"""Write a loss as Python, LaTeX, SymPy, JSON or ONNX."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``lossmeta inspect``: what losses are and do, in numbers and pictures."""
+"""Show what a loss is and does: formula, figures, pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``lossmeta zoo``: the losses that are ready to use."""
+"""List the losses that are ready to use."""
 
 from __future__ import annotations
 

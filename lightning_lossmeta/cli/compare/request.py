@@ -16,15 +16,17 @@ from torch import nn
 from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.artifacts import ArtifactError, find_loss
 from lightning_lossmeta.artifacts.zoo import UnknownLossError
+from lightning_lossmeta.cli.class_paths import add_current_folder
 from lightning_lossmeta.cli.compare.searches import Searches
 from lightning_lossmeta.cli.compare.tasks import Sweep, SweepPoint, make_tasks
 from lightning_lossmeta.cli.configuration import (
     HintingParser,
     as_dict,
     complaint,
-    refuse_repeated_keys,
 )
+from lightning_lossmeta.cli.endings import WRONG_INPUT, interrupted
 from lightning_lossmeta.cli.search_methods import make_search_method, read_search_method
+from lightning_lossmeta.cli.yaml_files import check_configs
 from lightning_lossmeta.comparison import (
     ComparisonConfig,
     ComparisonError,
@@ -142,14 +144,13 @@ def reported(work: Callable[[], None]) -> int:
     try:
         work()
     except KeyboardInterrupt as stop:
-        print(f"\n{stop or 'Interrupted.'}", file=sys.stderr)
-        return 130
+        return interrupted(stop)
     except (ValueError, TypeError, OSError, *_CLEAR) as error:
         said = str(error) if isinstance(error, _CLEAR) else complaint(error)
         if said is None:
             raise
         print(f"lossmeta: {said}", file=sys.stderr)
-        return 2
+        return WRONG_INPUT
     return 0
 
 
@@ -166,10 +167,11 @@ def parse(argv: list[str], command: str, description: str | None) -> Request:
     """
     parser = HintingParser(prog=f"lossmeta {command}", description=description or "")
     parser.add_argument("--config", action=ActionConfigFile, help="a YAML file of these options")
-    parser.add_subclass_arguments(pl.LightningModule, "model", required=True)
-    parser.add_subclass_arguments(pl.LightningDataModule, "data", required=True)
+    parser.add_subclass_arguments(pl.LightningModule, "model", required=True, fail_untyped=False)
+    parser.add_subclass_arguments(pl.LightningDataModule, "data", required=True, fail_untyped=False)
     parser.add_class_arguments(Settings, None, sub_configs=True)
-    refuse_repeated_keys(argv)
+    add_current_folder()
+    check_configs(argv)
     config = parser.parse_args(argv)
     kept = config.clone()
     kept.run_dir = None
@@ -178,7 +180,7 @@ def parse(argv: list[str], command: str, description: str | None) -> Request:
     base = {"model": as_dict(config.model), "data": as_dict(config.data)}
     made.tasks = as_dict(config).get("tasks", {})  # not made yet: a sweep may change them
     name = Path(str(config.config[0])).stem if config.config else command
-    directory = Path(made.run_dir) if made.run_dir else new_directory(name)
+    directory = Path(made.run_dir).expanduser() if made.run_dir else new_directory(name)
     made.methods = as_dict(config).get("methods", {})
     beside = Path(str(config.config[0])).parent if config.config else None
     request = _request(made, base, directory, beside, text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import io
+import os
 import zipfile
 from dataclasses import dataclass
 from functools import cached_property
@@ -157,7 +158,7 @@ class JPEGArchiveDataModule(DecodedImageDataModule):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.root = root
+        self.root = os.path.expanduser(root)
         self.train_file = train_file
         self.test_file = test_file
 

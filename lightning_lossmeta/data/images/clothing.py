@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -100,7 +101,7 @@ class Clothing1MDataModule(BatchedDataModule):
             raise ValueError(
                 f"Expected argument `labels` to be 'noisy' or 'clean', got {labels!r}."
             )
-        self.root = root
+        self.root = os.path.expanduser(root)
         self.labels = labels
         self.image_size = image_size
         self.resize = resize

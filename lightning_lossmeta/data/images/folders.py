@@ -43,7 +43,7 @@ class ImageFolderDataModule(DecodedImageDataModule):
 
     def __init__(self, root: str, image_size: int | None = 32, **kwargs: Any) -> None:
         super().__init__(image_size=image_size, **kwargs)
-        self.root = root
+        self.root = os.path.expanduser(root)
 
     @cached_property
     def classes(self) -> list[str]:

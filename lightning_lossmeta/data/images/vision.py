@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from dataclasses import replace
 from pathlib import Path
@@ -41,7 +42,7 @@ class TorchvisionDataModule(ImageDataModule):
     ) -> None:
         super().__init__(**kwargs)
         check_at_least(1, val_size=val_size)
-        self.root = root
+        self.root = os.path.expanduser(root)
         self.download = download
         self.val_size = val_size
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import torch
@@ -35,8 +36,8 @@ class LabelFileNoise(LabelNoise):
     """
 
     def __init__(self, path: str, key: str | None = None) -> None:
-        check_form(Path(path))
-        self.path = path
+        self.path = os.path.expanduser(path)
+        check_form(Path(self.path))
         self.key = key
 
     def check(self, splits: Splits, num_classes: int) -> None:

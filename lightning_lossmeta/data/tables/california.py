@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import zipfile
 from pathlib import Path
@@ -48,7 +49,7 @@ class CaliforniaHousingDataModule(RegressionDataModule):
 
     def __init__(self, root: str = "data", download: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.root = root
+        self.root = os.path.expanduser(root)
         self.download = download
 
     def prepare_data(self) -> None:
