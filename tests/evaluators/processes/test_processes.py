@@ -117,8 +117,8 @@ def test_seed_and_session_of_a_known_task_may_change(evaluator):
     for seed, steps in ((1, 3), (2, 3), (1, 5)):
         changed = Task(task.module, task.data, Session(steps=steps, accelerator="cpu"), seed)
         (expected,) = TrainerEvaluator().evaluate([GOOD], ScriptedFamily(), [changed])
-        (evaluations,) = evaluator.evaluate([GOOD], ScriptedFamily(), [changed])
-        assert_same(evaluations, expected)
+        (evaluation,) = evaluator.evaluate([GOOD], ScriptedFamily(), [changed])
+        assert_same(evaluation, expected)
 
 
 def test_next_candidate_goes_to_the_first_free_worker(evaluator, tmp_path):
