@@ -3,6 +3,11 @@
 The worker sends a reply when it is up and after each message, and so asks for the next one. All go
 as plain pickles: those of ``multiprocessing`` would pass tensors by file descriptors in shared
 memory, which are few and end with their owner.
+
+Each worker has a pipe of its own, so that its death can harm nobody else. In pebble's pool all read
+from one pipe under one lock: a worker that is killed while it holds that lock stops the others for
+two minutes, one that is killed idle breaks the pool, and a job that ends its worker with exit code
+0 is never heard of again. In loky's, one death ends every worker.
 """
 
 from __future__ import annotations
