@@ -92,7 +92,7 @@ class ScriptedLoss(LossFunction):
         os._exit(int(self.number))
 
     def kill(self):
-        os.kill(os.getpid(), signal.SIGKILL)
+        kill_this_process()
 
     def exit_once(self):
         if not (self.folder / "once").exists():
@@ -134,6 +134,25 @@ class ScriptedFamily(LossFamily):
 def tiny_task(**changes):
     settings = {"module": TinyModule(), "data": TinyData(), "session": SESSION, "seed": 5}
     return Task(**{**settings, **changes})
+
+
+class KillingData(TinyData):
+    """Its first setups in other processes end these, as too little memory does."""
+
+    def __init__(self, folder, times, end):
+        super().__init__()
+        self.folder, self.times, self.end = folder, times, end
+        self.maker = os.getpid()
+
+    def setup(self, stage):
+        if os.getpid() != self.maker and len(list(self.folder.iterdir())) < self.times:
+            (self.folder / str(os.getpid())).touch()
+            self.end()
+        super().setup(stage)
+
+
+def kill_this_process():
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 class LoaderProcessData(TinyData):

@@ -23,7 +23,11 @@ from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.task import Task
 
 MAX_DEATHS = 2
+
+#: A worker that ends by itself before its first candidate will do so again; one that is killed may
+#: have been unlucky.
 MAX_FALSE_STARTS = 3
+MAX_KILLED_STARTS = 20
 
 
 class ProcessEvaluator(Evaluator):
@@ -178,18 +182,20 @@ class ProcessEvaluator(Evaluator):
                 reason = f"training took longer than {self.timeout} seconds"
                 return batch.failed(index, seconds, reason)
             return batch.after_death(index, seconds, code)
-        self._false_starts = 0
         if isinstance(reply, str):
             raise RuntimeError(f"A worker process can't use the task: {reply}")
+        if reply is not None:
+            self._false_starts = 0
         return reply
 
     def _count_false_start(self, code: int | None) -> None:
         self._false_starts += 1
-        if self._false_starts == MAX_FALSE_STARTS:
+        killed = code is not None and code < 0
+        if self._false_starts >= (MAX_KILLED_STARTS if killed else MAX_FALSE_STARTS):
             raise RuntimeError(
-                f"{MAX_FALSE_STARTS} worker processes in a row ended before their first candidate, "
-                f"the last with exit code {code}; what they wrote to stderr says why. A script "
-                'needs the guard `if __name__ == "__main__":`.'
+                f"{self._false_starts} worker processes in a row ended before their first "
+                f"candidate, the last with exit code {code}; what they wrote to stderr says why. A "
+                'script needs the guard `if __name__ == "__main__":`.'
             )
 
 

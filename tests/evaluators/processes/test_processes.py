@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,14 @@ from process_toys import (
     GOOD,
     HANGING,
     WAITING,
+    KillingData,
     LoaderProcessData,
     ScriptedFamily,
     StuckLoaderData,
     TinyData,
     TinyModule,
     gone,
+    kill_this_process,
     tiny_task,
     worker_pids,
 )
@@ -198,6 +201,23 @@ def test_workers_killed_from_outside_are_replaced(evaluator, reference, tmp_path
     wait_for(lambda: not worker_pids() & {victim, other})
 
 
+@pytest.mark.parametrize(
+    ("end", "code", "times"),
+    [(kill_this_process, -9, 6), (partial(os._exit, 5), 5, 2), (partial(os._exit, 0), 0, 2)],
+    ids=["killed", "exit code 5", "exit code 0"],
+)
+def test_workers_that_end_before_their_first_candidate(reference, tmp_path, end, code, times):
+    evaluator = ProcessEvaluator(processes=1)
+    task = tiny_task(data=KillingData(tmp_path, times, end))
+    (evaluation,) = evaluator.evaluate([GOOD], ScriptedFamily(), [task])
+    assert_same(evaluation, reference)
+    assert len(list(tmp_path.iterdir())) == times
+    evaluator.close()
+    task = tiny_task(data=KillingData(tmp_path, 10**6, end))
+    with pytest.raises(RuntimeError, match=rf"in a row ended .* exit code {code};"):
+        evaluator.evaluate([GOOD], ScriptedFamily(), [task])
+
+
 def test_data_loaders_may_have_processes(evaluator, reference):
     task = tiny_task(data=LoaderProcessData())
     (expected,) = TrainerEvaluator().evaluate([GOOD], ScriptedFamily(), [task])
@@ -308,21 +328,22 @@ def test_unusable_module_raises(evaluator):
 
 
 def test_close_leaves_no_process_and_copies_have_none(reference):
+    others = worker_pids()
     evaluator = ProcessEvaluator(processes=2)
     evaluator.close()
     task = tiny_task()
     assert_same(evaluator.evaluate([GOOD, GOOD], ScriptedFamily(), [task])[1], reference)
-    pids = worker_pids()
+    pids = worker_pids() - others
     for copied in (copy.deepcopy(evaluator), pickle.loads(pickle.dumps(evaluator))):
         assert copied.processes == 2
         copied.close()
-        assert worker_pids() == pids
+        assert worker_pids() - others == pids
     evaluator.close()
     evaluator.close()
     assert not worker_pids() & pids
     assert all(gone(pid) for pid in pids)
     assert_same(evaluator.evaluate([GOOD], ScriptedFamily(), [task])[0], reference)
-    pids = worker_pids()
+    pids = worker_pids() - others
     del evaluator
     assert all(gone(pid) for pid in pids)
 
