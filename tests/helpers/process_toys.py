@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
+from waiting import wait_for
 
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.families.base import LossFamily
@@ -17,6 +19,8 @@ from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.task import Session, Task
 
 GOOD = Candidate("train", (1.0,))
+HANGING = Candidate("hang", (0.0,))
+WAITING = Candidate("wait", (0.0,))
 SESSION = Session(steps=6, validations=2, accelerator="cpu")
 
 
@@ -63,23 +67,47 @@ class TinyData(pl.LightningDataModule):
 
 
 class ScriptedLoss(LossFunction):
-    """Cross-entropy with a mishap in its training."""
+    """Cross-entropy with a mishap in its training.
 
-    def __init__(self, mishap, number, marker):
+    Losses and tests tell each other by files in a folder where training is: a loss that hangs or
+    waits leaves one named after its process.
+    """
+
+    def __init__(self, mishap, number, folder):
         super().__init__()
-        self.mishap, self.number, self.marker = mishap, number, marker
+        self.mishap, self.number, self.folder = mishap, number, folder
+
+    def hang(self):
+        (self.folder / str(os.getpid())).touch()
+        time.sleep(600)
+
+    def wait(self):
+        (self.folder / str(os.getpid())).touch()
+        wait_for((self.folder / "go").exists)
+
+    def go(self):
+        (self.folder / "go").touch()
+
+    def exit(self):
+        os._exit(int(self.number))
+
+    def kill(self):
+        kill_this_process()
+
+    def exit_once(self):
+        if not (self.folder / "once").exists():
+            (self.folder / "once").touch()
+            os._exit(3)
+
+    def fail(self):
+        raise RuntimeError("no such loss")
 
     def per_sample(self, output, target):
-        if self.mishap == "sleep":
-            time.sleep(self.number / SESSION.steps)
-        elif self.mishap == "exit":
-            os._exit(3)
-        elif self.mishap == "exit once" and not self.marker.exists():
-            self.marker.touch()
-            os._exit(3)
-        elif self.mishap == "raise":
-            raise RuntimeError("no such loss")
-        scale = self.number if self.mishap == "train" else 1.0
+        scale = 1.0
+        if self.mishap == "train":
+            scale = self.number
+        else:
+            getattr(self, self.mishap)()
         return scale * nn.functional.cross_entropy(output, target, reduction="none")
 
 
@@ -87,11 +115,11 @@ class ScriptedFamily(LossFamily):
     name = "scripted"
     space = None
 
-    def __init__(self, marker=None):
-        self.marker = marker
+    def __init__(self, folder=None):
+        self.folder = folder
 
     def build(self, candidate):
-        return ScriptedLoss(candidate.structure, candidate.theta[0], self.marker)
+        return ScriptedLoss(candidate.structure, candidate.theta[0], self.folder)
 
     def read(self, loss):
         return Candidate(loss.mishap, (loss.number,))
@@ -108,32 +136,62 @@ def tiny_task(**changes):
     return Task(**{**settings, **changes})
 
 
-class MarkedLoaderData(TinyData):
-    """Its training data comes from a process, which leaves its number in a folder."""
+class KillingData(TinyData):
+    """Its first setups in other processes end these, as too little memory does."""
+
+    def __init__(self, folder, times, end):
+        super().__init__()
+        self.folder, self.times, self.end = folder, times, end
+        self.maker = os.getpid()
+
+    def setup(self, stage):
+        if os.getpid() != self.maker and len(list(self.folder.iterdir())) < self.times:
+            (self.folder / str(os.getpid())).touch()
+            self.end()
+        super().setup(stage)
+
+
+def kill_this_process():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class LoaderProcessData(TinyData):
+    """Its training data come from a process."""
+
+    def train_dataloader(self):
+        return DataLoader(self.pairs, 16, num_workers=1)
+
+
+class StuckLoaderData(TinyData):
+    """Its training data come from a process that hangs, so that it sees no end of its parent.
+
+    Each such process leaves a file, named after its parent and itself, in a folder.
+    """
 
     def __init__(self, folder):
         super().__init__()
         self.folder = folder
 
     def train_dataloader(self):
-        return DataLoader(self.pairs, 16, num_workers=1, worker_init_fn=self.mark)
+        return DataLoader(self.pairs, 16, num_workers=1, worker_init_fn=self.hang)
 
-    def mark(self, worker):
-        (self.folder / str(os.getpid())).touch()
+    def hang(self, worker):
+        (self.folder / f"{os.getppid()} {os.getpid()}").touch()
+        time.sleep(600)
 
 
 def gone(pid):
-    """Whether a process ends within some seconds."""
-    for _ in range(100):
-        try:
-            os.kill(pid, 0)
-            # One that has ended stays visible until whoever started it has asked for its exit code.
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except (ProcessLookupError, FileNotFoundError):
-            return True
-        time.sleep(0.05)
-    return False
+    """Whether a process ends."""
+    return wait_for(lambda: _ended(pid))
+
+
+def _ended(pid):
+    try:
+        os.kill(pid, 0)
+        # One that has ended stays visible until whoever started it has asked for its exit code.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return True
 
 
 def worker_pids():

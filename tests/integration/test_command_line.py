@@ -5,12 +5,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import yaml
 from interrupts import hears_ctrl_c
+from waiting import wait_for
 
 from lightning_lossmeta.__main__ import main
 from lightning_lossmeta.callbacks.search_state import load_state
@@ -183,23 +183,25 @@ def _start(arguments, folder):
 
 
 def _wait_for_rows(process, run, count):
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        if (run / "state.json").exists() and len(_rows(run)) >= count:
-            return
-        time.sleep(0.01)
-    raise AssertionError(process.communicate()[0])
+    def enough():
+        if process.poll() is not None:
+            raise AssertionError(process.communicate()[0])
+        return (run / "state.json").exists() and len(_rows(run)) >= count
+
+    wait_for(enough)
 
 
 def test_after_kill_9_a_search_goes_on_bit_for_bit(tmp_path):
-    config = _config(tmp_path)
-    assert main(["search", "--config", config, "--run_dir", str(tmp_path / "whole")]) == 0
+    # More generations than can be done before it is killed, however late that is.
+    config = _config(tmp_path, generations=10**6)
     process = _start(["--config", config, "--run_dir", "cut"], tmp_path)
     _wait_for_rows(process, tmp_path / "cut", 8)
     process.kill()
     process.wait()
-    assert len(_rows(tmp_path / "cut")) < 24
-    assert main(["search", "--resume", str(tmp_path / "cut")]) == 0
+    generations = ["--generations", str(len(_rows(tmp_path / "cut")) // 4 + 4)]
+    assert main(["search", "--resume", str(tmp_path / "cut"), *generations]) == 0
+    whole = ["--config", _config(tmp_path), "--run_dir", str(tmp_path / "whole")]
+    assert main(["search", *whole, *generations]) == 0
     assert _rows(tmp_path / "cut") == _rows(tmp_path / "whole")
     best = [(tmp_path / name / "best.json").read_text() for name in ("whole", "cut")]
     assert best[0] == best[1]
@@ -207,10 +209,12 @@ def test_after_kill_9_a_search_goes_on_bit_for_bit(tmp_path):
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_says_how_to_go_on(tmp_path, kind):
-    process = _start(["--config", _config(tmp_path, generations=500), "--run_dir", "run"], tmp_path)
+    process = _start(
+        ["--config", _config(tmp_path, generations=10**6), "--run_dir", "run"], tmp_path
+    )
     _wait_for_rows(process, tmp_path / "run", 4)
     process.send_signal(kind)
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate(timeout=120)
     assert process.returncode == 130, printed
     assert "lossmeta search --resume run" in printed
     assert "Traceback" not in printed

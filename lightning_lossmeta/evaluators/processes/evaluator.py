@@ -6,32 +6,35 @@ import math
 import multiprocessing
 import multiprocessing.util
 import os
-import pickle
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from typing import Any
 
-from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.evaluators.base import Evaluator, Job
+from lightning_lossmeta.evaluators.processes.main_module import main_module_obstacle
 from lightning_lossmeta.evaluators.processes.pickle_cache import PickleCache
 from lightning_lossmeta.evaluators.processes.worker import Setting, WorkerProcess, stop
 from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.task import Task
 
 MAX_DEATHS = 2
+
+#: A worker that ends by itself before its first candidate will do so again; one that is killed may
+#: have been unlucky.
 MAX_FALSE_STARTS = 3
+MAX_KILLED_STARTS = 20
 
 
 class ProcessEvaluator(Evaluator):
     """Fits candidates in worker processes that stay alive, each with one thread.
 
     The next candidate goes to the first worker that is free. If a worker ends while it trains
-    (killed, out of memory), its candidate is tried once more in another; if that ends too, the
-    candidate is failed. Works with any LightningModule that can be pickled.
+    (killed, out of memory), its candidate is tried once more in another, when the others are done;
+    if that ends too, the candidate is failed. Works with any LightningModule that can be pickled.
 
     Module, data module and family are sent to a worker once: after changing one in place, call
     :meth:`close`. A script needs the guard ``if __name__ == "__main__":``, since the workers import
@@ -55,8 +58,8 @@ class ProcessEvaluator(Evaluator):
         self.processes = processes
         self.timeout = timeout
         self._workers: list[WorkerProcess] = []
-        self._parcels = PickleCache()
-        self._false_starts = 0
+        self._running = False
+        self._forget()
         # Runs before multiprocessing waits, at exit, for what is no daemon; and not in forks.
         multiprocessing.util.Finalize(self, stop, args=(self._workers,), exitpriority=10)
 
@@ -65,15 +68,18 @@ class ProcessEvaluator(Evaluator):
         return type(self), (self.processes, self.timeout)
 
     def unsupported(self, family: LossFamily, tasks: Sequence[Task]) -> str | None:
-        """What can't be sent to another process."""
+        """Return why there can be no workers, or what can't be sent to them."""
         reasons = (self._unsendable(family, task) for task in tasks)
-        return next(filter(None, reasons), None)
+        return main_module_obstacle() or next(filter(None, reasons), None)
 
     def close(self) -> None:
         """End the workers and forget what they were sent; the evaluator can be used again."""
-        stop(self._workers)
-        self._workers.clear()
-        self._parcels = PickleCache()
+        self._drop(self._workers)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._pickles = PickleCache()
+        self._prepared: set[int] = set()
         self._false_starts = 0
 
     def _unsendable(self, family: LossFamily, task: Task) -> str | None:
@@ -88,125 +94,136 @@ class ProcessEvaluator(Evaluator):
         return None
 
     def _setting(self, family: LossFamily, task: Task) -> Setting:
-        module, data, own = map(self._parcels.number, (task.module, task.data, family))
-        rest = pickle.dumps((task.session, task.seed, task.name))
-        return Setting(module, data, own, rest, self._parcels.blobs())
+        pickled = self._pickles.dumps((task, family), task.module, task.data, family)
+        return Setting(pickled, self._pickles.pickles())
 
     def _run(self, jobs: Sequence[Job], family: LossFamily) -> Iterator[tuple[int, Evaluation]]:
         """Hand out all tasks' jobs in turn, so that no worker waits for a task's last one."""
-        batch = _Batch([job.candidate for job in jobs])
-        told = 0
+        if self._running:
+            raise RuntimeError(
+                "Expected one run at a time: exhaust or close the earlier one first."
+            )
+        self._running = True
         try:
-            made: dict[int, Setting] = {}
-            for job in jobs:
-                if id(job.task) not in made:
-                    made[id(job.task)] = self._setting(family, job.task)
-                    self._parcels.prepare_data(job.task.data)
-            settings = [made[id(job.task)] for job in jobs]
-            self._drop([w for w in self._workers if not w.process.is_alive()])
-            while batch.open:
-                self._start(min(batch.open, self.processes or _usable_cores()))
-                self._hand_out(batch, settings)
-                for worker in self._heard():
-                    self._take(worker, batch)
-                for place in list(batch.found)[told:]:
-                    told += 1
-                    yield place, batch.found[place]
+            yield from self._results(_Batch(jobs, self._settings(jobs, family)))
         except BaseException:
             self.close()  # a worker amid a candidate would answer the next call with it
             raise
+        finally:
+            self._running = False
 
-    def _start(self, count: int) -> None:
+    def _settings(self, jobs: Sequence[Job], family: LossFamily) -> list[Setting]:
+        """Return what each job is done with; data are downloaded once, in this process."""
+        made: dict[int, Setting] = {}
+        for task in (job.task for job in jobs):
+            if id(task) not in made:
+                made[id(task)] = self._setting(family, task)
+                number = self._pickles.number(task.data)
+                if number not in self._prepared:
+                    task.data.prepare_data()
+                    self._prepared.add(number)
+        return [made[id(job.task)] for job in jobs]
+
+    def _results(self, batch: _Batch) -> Iterator[tuple[int, Evaluation]]:
+        self._drop([worker for worker in self._workers if not worker.process.is_alive()])
         context = _context()
-        while len(self._workers) < count:
-            self._workers.append(WorkerProcess(context))
+        while batch.open:
+            while len(self._workers) < min(batch.open, self.processes or _usable_cores()):
+                self._workers.append(WorkerProcess(context))
+            for worker in self._workers:
+                if batch.queue and not worker.awaited:
+                    batch.hand_out(worker)
+            for worker in self._ready():
+                index = worker.index
+                evaluation = self._outcome(worker, batch)
+                if index is not None and evaluation is not None:
+                    batch.open -= 1
+                    yield index, evaluation
 
     def _drop(self, workers: list[WorkerProcess]) -> list[int | None]:
-        self._workers[:] = [worker for worker in self._workers if worker not in workers]
-        return stop(workers)
+        dropped = list(workers)
+        self._workers[:] = [worker for worker in self._workers if worker not in dropped]
+        return stop(dropped)
 
-    def _hand_out(self, batch: _Batch, settings: list[Setting]) -> None:
-        for worker in self._workers:
-            if worker.awaited or not batch.queue:
-                continue
-            if worker.setting is settings[batch.queue[0]]:
-                index = batch.queue.popleft()
-                worker.fit(index, batch.candidates[index])
-            else:
-                worker.prepare(settings[batch.queue[0]])
-
-    def _heard(self) -> list[WorkerProcess]:
+    def _ready(self) -> list[WorkerProcess]:
         """Wait for workers that replied, ended or ran out of time."""
         sources: dict[Any, WorkerProcess] = {}
         for worker in self._workers:
             sources[worker.connection] = sources[worker.process.sentinel] = worker
-        left = [self.timeout - w.seconds() for w in self._workers if self.timeout and w.training]
-        ready = wait(list(sources), max(0.0, min(left)) if left else None)
-        late = [worker for worker in self._workers if self._late(worker)]
+        left = min(map(self._seconds_left, self._workers))
+        ready = wait(list(sources), None if left == math.inf else max(0.0, left))
+        late = [worker for worker in self._workers if self._seconds_left(worker) <= 0]
         return list(dict.fromkeys([*(sources[source] for source in ready), *late]))
 
-    def _late(self, worker: WorkerProcess) -> bool:
-        return self.timeout is not None and worker.training and worker.seconds() >= self.timeout
+    def _seconds_left(self, worker: WorkerProcess) -> float:
+        if self.timeout is None or worker.index is None:
+            return math.inf
+        return self.timeout - worker.seconds()
 
-    def _take(self, worker: WorkerProcess, batch: _Batch) -> None:
-        """Take a worker's reply, or its end."""
+    def _outcome(self, worker: WorkerProcess, batch: _Batch) -> Evaluation | None:
+        """Take a worker's reply, or its end; there is no evaluation where a job goes on."""
         index, seconds = worker.index, worker.seconds()
         try:
             reply = worker.receive()
         except EOFError:
-            late = self._late(worker)
+            late = self._seconds_left(worker) <= 0
             (code,) = self._drop([worker])
             if index is None:
                 self._count_false_start(code)
-            elif late:
-                batch.fail(index, seconds, f"training took longer than {self.timeout} seconds")
-            else:
-                batch.died(index, seconds, code)
-            return
-        self._false_starts = 0
+                return None
+            if late:
+                reason = f"training took longer than {self.timeout} seconds"
+                return batch.failed(index, seconds, reason)
+            return batch.after_death(index, seconds, code)
         if isinstance(reply, str):
             raise RuntimeError(f"A worker process can't use the task: {reply}")
-        if index is not None and reply is not None:
-            batch.found[index] = reply
+        if reply is not None:
+            self._false_starts = 0
+        return reply
 
     def _count_false_start(self, code: int | None) -> None:
         self._false_starts += 1
-        if self._false_starts == MAX_FALSE_STARTS:
+        killed = code is not None and code < 0
+        if self._false_starts >= (MAX_KILLED_STARTS if killed else MAX_FALSE_STARTS):
             raise RuntimeError(
-                f"{MAX_FALSE_STARTS} worker processes in a row ended before their first candidate, "
-                f"the last with exit code {code}; what they wrote to stderr says why. A script "
-                'needs the guard `if __name__ == "__main__":`.'
+                f"{self._false_starts} worker processes in a row ended before their first "
+                f"candidate, the last with exit code {code}; what they wrote to stderr says why. A "
+                'script needs the guard `if __name__ == "__main__":`.'
             )
 
 
 class _Batch:
-    """Candidates, and what is known of them so far."""
+    """Jobs by index, what each is done with, and which of them wait for a worker."""
 
-    def __init__(self, candidates: list[Candidate]) -> None:
-        self.candidates = candidates
-        self.queue = deque(range(len(candidates)))
-        self.found: dict[int, Evaluation] = {}
-        self._deaths = [0] * len(candidates)
+    def __init__(self, jobs: Sequence[Job], settings: list[Setting]) -> None:
+        self.queue = deque(range(len(jobs)))
+        self.open = len(jobs)
+        self._jobs = jobs
+        self._settings = settings
+        self._deaths: Counter[int] = Counter()
 
-    @property
-    def open(self) -> int:
-        """How many have no evaluation."""
-        return len(self.candidates) - len(self.found)
-
-    def died(self, index: int, seconds: float, code: int | None) -> None:
-        """Queue a candidate again whose worker ended, or give it up."""
-        self._deaths[index] += 1
-        if self._deaths[index] < MAX_DEATHS:
-            self.queue.appendleft(index)
+    def hand_out(self, worker: WorkerProcess) -> None:
+        """Give a free worker the next job, or first what the job is done with."""
+        setting = self._settings[self.queue[0]]
+        if worker.setting is setting:
+            index = self.queue.popleft()
+            worker.fit(index, self._jobs[index].candidate)
         else:
-            reason = f"its worker process ended in training {MAX_DEATHS} times"
-            self.fail(index, seconds, f"{reason}, at last with exit code {code}")
+            worker.prepare(setting)
 
-    def fail(self, index: int, seconds: float, message: str) -> None:
-        """Give a candidate up."""
-        self.found[index] = Evaluation(
-            self.candidates[index], status=Status.FAILED, seconds=seconds, message=message
-        )
+    def after_death(self, index: int, seconds: float, code: int | None) -> Evaluation | None:
+        """Queue a job again whose worker ended, or give it up."""
+        self._deaths[index] += 1
+        if self._deaths[index] == MAX_DEATHS:
+            reason = f"its worker process ended in training {MAX_DEATHS} times"
+            return self.failed(index, seconds, f"{reason}, at last with exit code {code}")
+        self.queue.append(index)  # behind the others: memory may be free by then
+        return None
+
+    def failed(self, index: int, seconds: float, message: str) -> Evaluation:
+        """Give a job up."""
+        candidate = self._jobs[index].candidate
+        return Evaluation(candidate, status=Status.FAILED, seconds=seconds, message=message)
 
 
 def _context() -> BaseContext:

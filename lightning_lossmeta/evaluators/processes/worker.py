@@ -3,6 +3,11 @@
 The worker sends a reply when it is up and after each message, and so asks for the next one. All go
 as plain pickles: those of ``multiprocessing`` would pass tensors by file descriptors in shared
 memory, which are few and end with their owner.
+
+Each worker has a pipe of its own, so that its death can harm nobody else. In pebble's pool all read
+from one pipe under one lock: a worker that is killed while it holds that lock stops the others for
+two minutes, one that is killed idle breaks the pool, and a job that ends its worker with exit code
+0 is never heard of again. In loky's, one death ends every worker.
 """
 
 from __future__ import annotations
@@ -19,14 +24,13 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
-from typing import Any
 
 import torch
 
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation
+from lightning_lossmeta.evaluators.processes.pickle_cache import loads
 from lightning_lossmeta.evaluators.trainer import fit_candidate
-from lightning_lossmeta.task import Task
 from lightning_lossmeta.training.data_view import prepared_data
 
 #: An evaluation, why a setting can't be used, or (``None``) that the worker is ready.
@@ -37,22 +41,16 @@ STOP_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Setting:
-    """What the next candidates are tried on; big objects go by number.
+    """What the next candidates are tried on.
 
     Args:
-        module: Number of the task's module.
-        data: Number of the task's data module.
-        family: Number of the loss family.
-        rest: The task's session, seed and name, pickled.
-        parcels: By number the pickled objects that are alive in the parent; the worker keeps those
+        pickled: The task and the family, with numbers in place of module, data and family.
+        shared: By number the pickled objects that are alive in the parent; the worker keeps those
             that it has and forgets the others.
     """
 
-    module: int
-    data: int
-    family: int
-    rest: bytes
-    parcels: dict[int, bytes]
+    pickled: bytes
+    shared: dict[int, bytes]
 
 
 class WorkerProcess:
@@ -76,12 +74,11 @@ class WorkerProcess:
         self._since = time.perf_counter()
 
     def prepare(self, setting: Setting) -> None:
-        """Send what is new to the worker in a setting."""
-        new = {n: blob for n, blob in setting.parcels.items() if n not in self._sent}
-        kept = {n: new.get(n, b"") for n in setting.parcels}
-        self._sent = set(setting.parcels)
+        """Send a setting, without the shared objects that the worker has."""
+        new = {n: b"" if n in self._sent else shared for n, shared in setting.shared.items()}
+        self._sent = set(new)
         self.setting = setting
-        self._send(replace(setting, parcels=kept))
+        self._send(replace(setting, shared=new))
 
     def fit(self, index: int, candidate: Candidate) -> None:
         """Send a candidate; ``index`` is the parent's to remember."""
@@ -89,7 +86,7 @@ class WorkerProcess:
         self._send(candidate)
 
     def receive(self) -> Reply:
-        """The reply that is there.
+        """Return the reply that is there.
 
         Raises:
             EOFError: If there is none, since the worker has ended.
@@ -103,13 +100,8 @@ class WorkerProcess:
         self.awaited, self.index = False, None
         return reply
 
-    @property
-    def training(self) -> bool:
-        """Whether it is amid a candidate."""
-        return self.index is not None
-
     def seconds(self) -> float:
-        """Wall time since the last message to the worker."""
+        """Return the wall time since the last message to the worker."""
         return time.perf_counter() - self._since
 
     def _send(self, message: Setting | Candidate) -> None:
@@ -145,7 +137,7 @@ def _kill(process: BaseProcess) -> None:
 
 
 def work(connection: Connection, start_method: str | None) -> None:
-    """The worker's end: do what comes through the pipe until it closes."""
+    """Do, at the worker's end, what comes through the pipe until it closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted parent decides
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)  # a group with the data loaders' processes, which end together
@@ -153,13 +145,13 @@ def work(connection: Connection, start_method: str | None) -> None:
     multiprocessing.set_start_method(start_method, force=True)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
-    bench = WorkerState()
+    state = WorkerState()
     reply: Reply = None
     with contextlib.suppress(EOFError, OSError):
         while True:
             connection.send_bytes(pickle.dumps(reply))
             message = pickle.loads(connection.recv_bytes())
-            reply = bench.prepare(message) if isinstance(message, Setting) else bench.fit(message)
+            reply = state.prepare(message) if isinstance(message, Setting) else state.fit(message)
 
 
 def _end_with_parent() -> None:
@@ -176,19 +168,16 @@ class WorkerState:
     """What a worker keeps from candidate to candidate."""
 
     def __init__(self) -> None:
-        self._things: dict[int, Any] = {}
+        self._shared: dict[int, object] = {}
 
     def prepare(self, setting: Setting) -> str | None:
-        """Unpack a setting, set its data up; returns what went wrong."""
+        """Unpickle a setting and set its data up; returns what went wrong."""
         try:
-            self._things = {
-                number: pickle.loads(blob) if blob else self._things[number]
-                for number, blob in setting.parcels.items()
+            self._shared = {
+                number: pickle.loads(pickled) if pickled else self._shared[number]
+                for number, pickled in setting.shared.items()
             }
-            session, seed, name = pickle.loads(setting.rest)
-            things = self._things
-            self._family = things[setting.family]
-            self._task = Task(things[setting.module], things[setting.data], session, seed, name)
+            self._task, self._family = loads(setting.pickled, self._shared)
             self._fresh = self._task.fresh_module()
         except Exception as error:  # whatever the user's classes raise
             return f"{type(error).__name__}: {error}"

@@ -4,34 +4,44 @@ import pickle
 import signal
 import subprocess
 import sys
-import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
+import torch
 from interrupts import hears_ctrl_c
 from process_toys import (
     GOOD,
-    MarkedLoaderData,
+    HANGING,
+    WAITING,
+    KillingData,
+    LoaderProcessData,
     ScriptedFamily,
+    StuckLoaderData,
     TinyData,
     TinyModule,
     gone,
+    kill_this_process,
     tiny_task,
     worker_pids,
 )
+from waiting import wait_for
 
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.data import DigitsDataModule
 from lightning_lossmeta.evaluation import Status
 from lightning_lossmeta.evaluators import ProcessEvaluator, TrainerEvaluator
+from lightning_lossmeta.evaluators.base import Job
 from lightning_lossmeta.families.taylor import TaylorFamily
 from lightning_lossmeta.models import MLP
 from lightning_lossmeta.modules import SupervisedModule
 from lightning_lossmeta.task import Session, Task
 
 SCRIPT = """
+import sys
+from pathlib import Path
 import torch
 from lightning_lossmeta.evaluation import Status
 from lightning_lossmeta.evaluators import ProcessEvaluator
@@ -39,7 +49,7 @@ from process_toys import *
 
 def evaluate(evaluator, *candidates):
     torch.randn(500, 500) @ torch.randn(500, 500)  # starts the threads of this process
-    return evaluator.evaluate(candidates, ScriptedFamily(), [tiny_task()])
+    return evaluator.evaluate(candidates, ScriptedFamily(Path(sys.argv[1])), [tiny_task()])
 
 def pids():
     return sorted(worker_pids())
@@ -49,12 +59,12 @@ if __name__ == "__main__":
     evaluate(evaluator, GOOD, GOOD)
     print(*pids(), flush=True)
     try:
-        evaluate(evaluator, Candidate("sleep", (600.0,)), Candidate("sleep", (600.0,)))
+        evaluate(evaluator, HANGING, HANGING)
     except KeyboardInterrupt:
         print("left", *pids(), flush=True)
     assert evaluate(evaluator, GOOD, GOOD)[0].status is Status.OK
     print(*pids(), flush=True)
-    evaluate(evaluator, Candidate("sleep", (600.0,)), GOOD)
+    evaluate(evaluator, HANGING, GOOD)
 """
 
 
@@ -72,16 +82,16 @@ def reference():
     return evaluation
 
 
-def assert_same(found, expected):
-    assert found.candidate == expected.candidate
-    assert found.status is expected.status
-    assert found.message == expected.message
-    assert found.fitness == pytest.approx(expected.fitness, abs=1e-5)
-    assert found.metrics.keys() == expected.metrics.keys()
-    for name in found.metrics.keys() - {"pid", "a/pid", "b/pid"}:
-        assert found.metrics[name] == pytest.approx(expected.metrics[name], abs=1e-5)
-    for tag in found.curves.keys() - {"pid", "a/pid", "b/pid"}:
-        steps, values = zip(*found.curves[tag], strict=True)
+def assert_same(evaluation, expected):
+    assert evaluation.candidate == expected.candidate
+    assert evaluation.status is expected.status
+    assert evaluation.message == expected.message
+    assert evaluation.fitness == pytest.approx(expected.fitness, abs=1e-5)
+    assert evaluation.metrics.keys() == expected.metrics.keys()
+    for name in evaluation.metrics.keys() - {"pid", "a/pid", "b/pid"}:
+        assert evaluation.metrics[name] == pytest.approx(expected.metrics[name], abs=1e-5)
+    for tag in evaluation.curves.keys() - {"pid", "a/pid", "b/pid"}:
+        steps, values = zip(*evaluation.curves[tag], strict=True)
         expected_steps, expected_values = zip(*expected.curves[tag], strict=True)
         assert steps == expected_steps
         assert values == pytest.approx(expected_values, abs=1e-5, nan_ok=True)
@@ -98,10 +108,10 @@ def test_equals_the_trainer_evaluator(evaluator):
     ]
     family = TaylorFamily(order=3)
     expected = TrainerEvaluator().evaluate(candidates, family, tasks)
-    found = evaluator.evaluate(candidates, family, tasks)
+    evaluations = evaluator.evaluate(candidates, family, tasks)
     assert {e.status for e in expected} >= {Status.OK, Status.FAILED}
     assert len({e.fitness for e in expected}) >= 4
-    for one, other in zip(found, expected, strict=True):
+    for one, other in zip(evaluations, expected, strict=True):
         assert_same(one, other)
 
 
@@ -110,24 +120,24 @@ def test_seed_and_session_of_a_known_task_may_change(evaluator):
     for seed, steps in ((1, 3), (2, 3), (1, 5)):
         changed = Task(task.module, task.data, Session(steps=steps, accelerator="cpu"), seed)
         (expected,) = TrainerEvaluator().evaluate([GOOD], ScriptedFamily(), [changed])
-        (found,) = evaluator.evaluate([GOOD], ScriptedFamily(), [changed])
-        assert_same(found, expected)
+        (evaluation,) = evaluator.evaluate([GOOD], ScriptedFamily(), [changed])
+        assert_same(evaluation, expected)
 
 
-def test_next_candidate_goes_to_the_first_free_worker(evaluator):
-    task, family = tiny_task(), ScriptedFamily()
+def test_next_candidate_goes_to_the_first_free_worker(evaluator, tmp_path):
+    task, family = tiny_task(), ScriptedFamily(tmp_path)
     evaluator.evaluate([GOOD, GOOD], family, [task])
-    candidates = [Candidate("sleep", (1.0,)), *(Candidate("train", (x,)) for x in (1, 2, 3, 4))]
-    found = evaluator.evaluate(candidates, family, [task])
-    assert [e.candidate for e in found] == candidates
-    slow, *fast = (e.metrics["pid"] for e in found)
+    candidates = [WAITING, *(Candidate("train", (x,)) for x in (1, 2, 3)), Candidate("go", (0,))]
+    evaluations = evaluator.evaluate(candidates, family, [task])
+    assert [e.candidate for e in evaluations] == candidates
+    slow, *fast = (e.metrics["pid"] for e in evaluations)
     assert len(set(fast)) == 1
     assert slow not in fast
     assert os.getpid() not in (slow, *fast)
 
 
 def test_what_a_loss_raises_costs_only_itself(evaluator, reference):
-    candidates = [GOOD, Candidate("raise", (0,)), GOOD]
+    candidates = [GOOD, Candidate("fail", (0,)), GOOD]
     before, failed, after = evaluator.evaluate(candidates, ScriptedFamily(), [tiny_task()])
     assert_same(before, reference)
     assert_same(after, reference)
@@ -135,69 +145,145 @@ def test_what_a_loss_raises_costs_only_itself(evaluator, reference):
     assert "no such loss" in failed.message
 
 
-def test_loss_that_ends_its_worker_twice_is_failed(evaluator, reference):
-    candidates = [GOOD, Candidate("exit", (0,)), GOOD, GOOD]
-    found = evaluator.evaluate(candidates, ScriptedFamily(), [tiny_task()])
-    failed = found.pop(1)
+@pytest.mark.parametrize(
+    ("candidate", "code"),
+    [(Candidate("exit", (0,)), 0), (Candidate("exit", (3,)), 3), (Candidate("kill", (0,)), -9)],
+    ids=["exit code 0", "exit code 3", "killed"],
+)
+def test_loss_that_ends_its_worker_twice_is_failed(evaluator, reference, candidate, code):
+    candidates = [GOOD, candidate, GOOD, GOOD]
+    evaluations = evaluator.evaluate(candidates, ScriptedFamily(), [tiny_task()])
+    failed = evaluations.pop(1)
     assert failed.status is Status.FAILED
     assert "ended in training 2 times" in failed.message
-    assert "exit code 3" in failed.message
-    for evaluation in found:
+    assert f"exit code {code}" in failed.message
+    for evaluation in evaluations:
         assert_same(evaluation, reference)
 
 
 def test_candidate_is_done_again_when_its_worker_ended(evaluator, reference, tmp_path):
-    marker = tmp_path / "once"
-    candidates = [Candidate("exit once", (1.0,)), GOOD]
-    found = evaluator.evaluate(candidates, ScriptedFamily(marker), [tiny_task()])
-    assert marker.exists()
-    assert [e.status for e in found] == [Status.OK, Status.OK]
-    assert [e.fitness for e in found] == pytest.approx([reference.fitness] * 2, abs=1e-5)
+    candidates = [Candidate("exit_once", (1.0,)), GOOD]
+    evaluations = evaluator.evaluate(candidates, ScriptedFamily(tmp_path), [tiny_task()])
+    assert (tmp_path / "once").exists()
+    assert [e.status for e in evaluations] == [Status.OK, Status.OK]
+    fitness = [e.fitness for e in evaluations]
+    assert fitness == pytest.approx([reference.fitness] * 2, abs=1e-5)
 
 
-def test_workers_killed_from_outside_are_replaced(evaluator, reference):
-    task, family = tiny_task(), ScriptedFamily()
+def test_candidate_whose_worker_ended_is_done_again_after_the_others(tmp_path):
+    evaluator = ProcessEvaluator(processes=1)
+    jobs = [Job(Candidate("exit_once", (1.0,)), tiny_task())]
+    jobs += [Job(GOOD, jobs[0].task)] * 2
+    places = [place for place, _ in evaluator.run(jobs, ScriptedFamily(tmp_path))]
+    evaluator.close()
+    assert places == [1, 2, 0]
+
+
+def test_workers_killed_from_outside_are_replaced(evaluator, reference, tmp_path):
+    task, family = tiny_task(), ScriptedFamily(tmp_path)
     evaluator.evaluate([GOOD, GOOD], family, [task])
     victim, other = worker_pids()
-    candidates = [Candidate("sleep", (1.0,)), Candidate("sleep", (1.0,))]
-    timer = threading.Timer(0.4, os.kill, (victim, signal.SIGKILL))
-    timer.start()
-    found = evaluator.evaluate(candidates, family, [task])
-    timer.join()
-    assert [e.status for e in found] == [Status.OK, Status.OK]
-    assert [e.fitness for e in found] == pytest.approx([reference.fitness] * 2, abs=1e-5)
+
+    def kill():
+        wait_for(lambda: len(list(tmp_path.iterdir())) == 2)
+        os.kill(victim, signal.SIGKILL)
+        (tmp_path / "go").touch()
+
+    with ThreadPoolExecutor() as pool:
+        killing = pool.submit(kill)
+        evaluations = evaluator.evaluate([WAITING, WAITING], family, [task])
+        killing.result()
+    assert [e.status for e in evaluations] == [Status.OK, Status.OK]
+    fitness = [e.fitness for e in evaluations]
+    assert fitness == pytest.approx([reference.fitness] * 2, abs=1e-5)
     os.kill(other, signal.SIGKILL)  # idle now
     assert_same(evaluator.evaluate([GOOD], family, [task])[0], reference)
-    for _ in range(100):  # that a process has ended is told a little later
-        if not worker_pids() & {victim, other}:
-            break
-        time.sleep(0.05)
-    else:
-        pytest.fail("a killed worker is still counted")
+    wait_for(lambda: not worker_pids() & {victim, other})
 
 
-def test_processes_of_a_data_loader_end_with_their_worker(tmp_path):
-    evaluator = ProcessEvaluator(processes=1, timeout=2.0)
-    task = tiny_task(data=MarkedLoaderData(tmp_path))
-    good, late = evaluator.evaluate([GOOD, Candidate("sleep", (600.0,))], ScriptedFamily(), [task])
+@pytest.mark.parametrize(
+    ("end", "code", "times"),
+    [(kill_this_process, -9, 6), (partial(os._exit, 5), 5, 2), (partial(os._exit, 0), 0, 2)],
+    ids=["killed", "exit code 5", "exit code 0"],
+)
+def test_workers_that_end_before_their_first_candidate(reference, tmp_path, end, code, times):
+    evaluator = ProcessEvaluator(processes=1)
+    task = tiny_task(data=KillingData(tmp_path, times, end))
+    (evaluation,) = evaluator.evaluate([GOOD], ScriptedFamily(), [task])
+    assert_same(evaluation, reference)
+    assert len(list(tmp_path.iterdir())) == times
     evaluator.close()
-    assert good.status is Status.OK
-    assert late.status is Status.FAILED
-    loaders = [int(path.name) for path in tmp_path.iterdir()]
-    assert len(loaders) == 2
-    assert all(gone(pid) for pid in loaders)
+    task = tiny_task(data=KillingData(tmp_path, 10**6, end))
+    with pytest.raises(RuntimeError, match=rf"in a row ended .* exit code {code};"):
+        evaluator.evaluate([GOOD], ScriptedFamily(), [task])
 
 
-def test_timeout_fails_a_candidate_and_leaves_the_others(reference):
-    evaluator = ProcessEvaluator(processes=1, timeout=2.0)
-    candidates = [GOOD, Candidate("sleep", (600.0,)), GOOD]
-    found = evaluator.evaluate(candidates, ScriptedFamily(), [tiny_task()])
+def test_data_loaders_may_have_processes(evaluator, reference):
+    task = tiny_task(data=LoaderProcessData())
+    (expected,) = TrainerEvaluator().evaluate([GOOD], ScriptedFamily(), [task])
+    assert_same(evaluator.evaluate([GOOD], ScriptedFamily(), [task])[0], expected)
+
+
+def test_processes_of_a_data_loader_end_with_a_killed_worker(tmp_path):
+    evaluator = ProcessEvaluator(processes=1)
+    task = tiny_task(data=StuckLoaderData(tmp_path))
+
+    def kill(count):
+        wait_for(lambda: len(list(tmp_path.iterdir())) == count)
+        newest = max(tmp_path.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+        os.kill(int(newest.name.split()[0]), signal.SIGKILL)
+
+    with ThreadPoolExecutor() as pool:
+        killing = pool.submit(lambda: [kill(count) for count in (1, 2)])
+        (evaluation,) = evaluator.evaluate([GOOD], ScriptedFamily(), [task])
+        killing.result()
     evaluator.close()
-    assert found[1].status is Status.FAILED
-    assert "longer than 2.0 seconds" in found[1].message
-    assert found[1].seconds == pytest.approx(2.0, abs=1.0)
-    assert_same(found[0], reference)
-    assert_same(found[2], reference)
+    assert "exit code -9" in evaluation.message
+    pids = [int(pid) for path in tmp_path.iterdir() for pid in path.name.split()]
+    assert len(set(pids)) == 4
+    assert all(gone(pid) for pid in pids)
+
+
+def test_processes_of_a_data_loader_end_when_a_run_is_given_up(tmp_path):
+    evaluator = ProcessEvaluator(processes=2)
+    jobs = [Job(GOOD, tiny_task()), Job(GOOD, tiny_task(data=StuckLoaderData(tmp_path)))]
+    results = evaluator.run(jobs, ScriptedFamily())
+    assert next(results)[0] == 0
+    wait_for(lambda: list(tmp_path.iterdir()))
+    results.close()
+    (path,) = tmp_path.iterdir()
+    assert all(gone(int(pid)) for pid in path.name.split())
+
+
+def test_timeout_fails_a_candidate_and_leaves_the_others(reference, tmp_path):
+    evaluator = ProcessEvaluator(processes=1)
+    jobs = [Job(candidate, tiny_task()) for candidate in (GOOD, HANGING, GOOD)]
+    evaluations = []
+    for place, evaluation in evaluator.run(jobs, ScriptedFamily(tmp_path)):
+        evaluations.append(evaluation)
+        evaluator.timeout = 1.0 if place == 0 else None  # so that no good one can be too slow
+    evaluator.close()
+    assert evaluations[1].status is Status.FAILED
+    assert "longer than 1.0 seconds" in evaluations[1].message
+    assert evaluations[1].seconds >= 1.0
+    assert_same(evaluations[0], reference)
+    assert_same(evaluations[2], reference)
+
+
+def test_a_second_run_amid_the_first_is_refused(evaluator, reference):
+    results = evaluator.run([Job(GOOD, tiny_task())] * 3, ScriptedFamily())
+    next(results)
+    with pytest.raises(RuntimeError, match="one run at a time"):
+        evaluator.evaluate([GOOD], ScriptedFamily(), [tiny_task()])
+    for _, evaluation in results:
+        assert_same(evaluation, reference)
+    assert_same(evaluator.evaluate([GOOD], ScriptedFamily(), [tiny_task()])[0], reference)
+
+
+def test_large_data(evaluator, reference):
+    data = TinyData()
+    data.ballast = torch.arange(2**24, dtype=torch.float32)
+    assert_same(evaluator.evaluate([GOOD], ScriptedFamily(), [tiny_task(data=data)])[0], reference)
 
 
 def test_data_that_was_used_in_this_process(evaluator, reference):
@@ -242,21 +328,22 @@ def test_unusable_module_raises(evaluator):
 
 
 def test_close_leaves_no_process_and_copies_have_none(reference):
+    others = worker_pids()
     evaluator = ProcessEvaluator(processes=2)
     evaluator.close()
     task = tiny_task()
     assert_same(evaluator.evaluate([GOOD, GOOD], ScriptedFamily(), [task])[1], reference)
-    pids = worker_pids()
+    pids = worker_pids() - others
     for copied in (copy.deepcopy(evaluator), pickle.loads(pickle.dumps(evaluator))):
         assert copied.processes == 2
         copied.close()
-        assert worker_pids() == pids
+        assert worker_pids() - others == pids
     evaluator.close()
     evaluator.close()
     assert not worker_pids() & pids
     assert all(gone(pid) for pid in pids)
     assert_same(evaluator.evaluate([GOOD], ScriptedFamily(), [task])[0], reference)
-    pids = worker_pids()
+    pids = worker_pids() - others
     del evaluator
     assert all(gone(pid) for pid in pids)
 
@@ -269,11 +356,12 @@ def test_bad_arguments_are_refused(name, value):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends the signals of POSIX")
 def test_workers_end_with_an_interrupted_and_with_a_killed_parent(tmp_path):
-    script = tmp_path / "script.py"
+    script, folder = tmp_path / "script.py", tmp_path / "told"
     script.write_text(SCRIPT)
+    folder.mkdir()
     paths = [str(Path(__file__).parents[2] / "helpers"), str(Path(__file__).parents[3])]
     parent = subprocess.Popen(
-        [sys.executable, str(script)],
+        [sys.executable, str(script), str(folder)],
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         text=True,
@@ -283,14 +371,15 @@ def test_workers_end_with_an_interrupted_and_with_a_killed_parent(tmp_path):
     try:
         first = [int(pid) for pid in parent.stdout.readline().split()]
         assert len(first) == 2
-        time.sleep(0.5)
+        wait_for(lambda: all((folder / str(pid)).exists() for pid in first))
         for pid in (*first, parent.pid):
             os.kill(pid, signal.SIGINT)
         assert parent.stdout.readline().split() == ["left"]
         assert all(gone(pid) for pid in first)
         second = [int(pid) for pid in parent.stdout.readline().split()]
         assert len(second) == 2
-        time.sleep(0.5)  # one is amid a candidate now, one is idle
+        # One is amid a candidate then, the other is idle, or soon will be.
+        wait_for(lambda: any((folder / str(pid)).exists() for pid in second))
         parent.kill()
         parent.wait()
         assert all(gone(pid) for pid in second)
