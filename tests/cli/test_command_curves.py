@@ -7,7 +7,6 @@ from searches import make_search, run_search
 
 from lightning_lossmeta.__main__ import main as lossmeta
 from lightning_lossmeta.callbacks import CandidateCurves, SearchHistory
-from lightning_lossmeta.callbacks.history import COLUMNS
 from lightning_lossmeta.cli.commands import curves
 from lightning_lossmeta.cli.curves.runs import (
     HISTORY,
@@ -30,6 +29,8 @@ from lightning_lossmeta.cli.curves.summary import (
 
 SCORE = "monitor: val_loss\nmode: min\n"
 #: Status, filter, fitness, seconds; two generations of four.
+COLUMNS = ("generation", "index", "status", "filter", "fitness")
+COLUMNS += ("seconds", "structure", "theta", "message")
 FIRST = [
     [
         ("ok", "", -0.5, 1.5),
@@ -75,9 +76,19 @@ def table_of(path):
     }
 
 
-def test_the_files_are_those_that_a_search_writes():
+def test_the_files_are_those_that_a_search_writes(tmp_path):
     assert SearchHistory.file_name == HISTORY
-    assert {*NEEDED, "filter"} <= set(COLUMNS)
+    SearchHistory().on_search_start(make_search(tmp_path))
+    header = (tmp_path / HISTORY).read_text().strip().split(",")
+    assert {*NEEDED, "filter"} <= set(header)
+
+
+def test_the_score_is_the_first_objective_of_the_session(tmp_path):
+    one = "monitor: null\nsession:\n  objectives: [{monitor: val_loss, mode: min, weight: 1.0}]\n"
+    run = read_run(write(tmp_path / "one", FIRST, score=one))
+    assert (run.monitor, run.best_so_far()) == ("val_loss", [0.5, 0.25])
+    several = one.replace("}]", "}, {monitor: val_acc, mode: max}]")
+    assert read_run(write(tmp_path / "several", FIRST, score=several)).monitor == "fitness"
 
 
 def test_numbers_of_one_run(tmp_path):

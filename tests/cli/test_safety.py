@@ -190,7 +190,7 @@ def test_a_seal_is_of_the_text_and_the_key(tmp_path, monkeypatch):
         0,
         "SGD",
     ],
-    ids=str,
+    ids=[str(number) for number in range(9)],
 )
 def test_a_module_takes_makers_of_its_kind_alone(argument, maker, command):
     with pytest.raises(ValueError, match=f"Expected argument `{argument}` to be a subclass of"):

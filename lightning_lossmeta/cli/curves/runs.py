@@ -163,13 +163,19 @@ def _score(folder: Path) -> tuple[str, str]:
 
     try:
         if (path := folder / "best.json").is_file():
-            found = json.loads(_text(path))["provenance"]
+            source = json.loads(_text(path))["provenance"]
+            several = len(source.get("objectives", ())) > 1
         elif (path := folder / "config.yaml").is_file():
-            found = yaml.safe_load(_text(path))
+            source = yaml.safe_load(_text(path))
+            if source.get("monitor") is None:
+                source, *others = source["session"]["objectives"]
+                several = bool(others)
+            else:
+                several = False
         else:
             return "fitness", "max"
-        return _checked(found["monitor"], found["mode"])
-    except (ValueError, LookupError, TypeError, RecursionError, yaml.YAMLError):
+        return ("fitness", "max") if several else _checked(source["monitor"], source["mode"])
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, yaml.YAMLError):
         raise UnreadableRunError(f"expected '{path}' to tell `monitor` and `mode`") from None
 
 
