@@ -38,7 +38,8 @@ def with_hint(message: str, parser: ArgumentParser) -> str:
     if "Did you mean" in message:
         return message
     if found := re.search(r"arguments: --([\w.]+)", message):
-        return message + _nearest(found[1], {action.dest for action in parser._actions})
+        options = {action.dest for action in parser._actions}
+        return message + (_nearest(found[1], options) or _nearest_end(found[1], options))
     if found := re.search(r"Option '(\w+)' is not accepted", message):
         return message + _nearest(found[1], _arguments())
     if found := re.search(r"Given value: ([\w.]+)\s*$", message):
@@ -49,6 +50,13 @@ def with_hint(message: str, parser: ArgumentParser) -> str:
 def _nearest(word: str, known: set[str]) -> str:
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.7)
     return f"\nDid you mean '{near[0]}'?" if near else ""
+
+
+def _nearest_end(word: str, options: set[str]) -> str:
+    """The option whose last part is nearest: ``--steps`` is meant for ``--session.steps``."""
+    by_end = {option.rpartition(".")[2]: option for option in sorted(options, reverse=True)}
+    near = difflib.get_close_matches(word.rpartition(".")[2], by_end, n=1, cutoff=0.7)
+    return f"\nDid you mean '{by_end[near[0]]}'?" if near else ""
 
 
 def _classes(path: str) -> set[str]:

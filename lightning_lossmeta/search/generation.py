@@ -15,6 +15,7 @@ from lightning_lossmeta.families import LossFamily
 from lightning_lossmeta.local_search import Refiner, RefinerJob
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.search.allocation import Allocation
+from lightning_lossmeta.search.loss_dependence import check_loss_dependence
 from lightning_lossmeta.search.preflight import check_loss
 from lightning_lossmeta.search.spending import spend
 from lightning_lossmeta.training.session import guarded
@@ -104,6 +105,7 @@ def _check_first(search: Search, judged: Sequence[Evaluation]) -> None:
         loss = search.family.build(judged[places[0]].candidate)
         for task in search.tasks:
             check_loss(loss, task, search.family.name)
+            check_loss_dependence(task, loss)
 
 
 def _refine(

@@ -31,8 +31,8 @@ def prepared_data(task: Task) -> pl.LightningDataModule:
     view: Any = copy.copy(original)
     view.original = original
     view.prepare_data = lambda: None
-    view.setup = lambda stage: None
-    view.teardown = lambda stage: None
+    view.setup = lambda stage=None: None
+    view.teardown = lambda stage=None: None
     if isinstance(original, EpisodeData):
         view.train_dataloader = lambda: _limited(original.episode(task.seed)[0], task)
         view.val_dataloader = view.selection_dataloader = lambda: original.episode(task.seed)[1]

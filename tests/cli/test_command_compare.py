@@ -307,8 +307,7 @@ def test_results_are_written_before_they_are_printed(compare, tmp_path, monkeypa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("rich.console.Console.print", full)
-    with pytest.raises(OSError, match="No space"):
-        compare()
+    assert compare()[0] != 0
     written = {path.name for path in (tmp_path / "run").iterdir()}
     assert {f"comparison.{end}" for end in ("csv", "md", "tex", "json")} <= written
 

@@ -21,7 +21,7 @@ from lightning_lossmeta.cli.streams import SteadyStream, steady_streams
 
 ROOT = Path(__file__).parents[2]
 QUICKSTART = str(ROOT / "configs" / "search" / "quickstart.yaml")
-TINY = ["--generations", "1", "--steps", "4", "--searcher.init_args.population", "4"]
+TINY = ["--generations", "1", "--session.steps", "4", "--searcher.init_args.population", "4"]
 TINY += ["--comparison", "null", "--evaluator", "lightning_lossmeta.PopulationEvaluator"]
 STOPPED = """
 import signal, sys, time
@@ -210,7 +210,7 @@ def test_modules_of_the_current_folder_are_found_and_paths_quoted(tmp_path):
     (home / "my_project.py").write_text(PROJECT)
     (home / "yaml.py").write_text("raise SystemExit('the wrong yaml')")
     model = ["--model", "my_project.MyModule", "--data", "lightning_lossmeta.DigitsDataModule"]
-    small = ["--generations", "1", "--steps", "4", "--family", "TaylorFamily", "--searcher"]
+    small = ["--generations", "1", "--session.steps", "4", "--family", "TaylorFamily", "--searcher"]
     small += ["CMAESSearcher", "--searcher.population", "4", "--evaluator", "TrainerEvaluator"]
     script = "import sys; sys.path.pop(0); from lightning_lossmeta.__main__ import main;"
     script += "sys.exit(main())"

@@ -20,7 +20,7 @@ def test_search_starts_with_what_is_its_own(narrow, capsys):
     lines = page.splitlines()
     assert lines[0] == "usage: lossmeta search [--config FILE] [--OPTION VALUE ...]"
     assert len(lines) < 150
-    order = ["--config", "--tasks", "--family", "--steps", "--model", "--data", "--trust"]
+    order = ["--config", "--tasks", "--family", "--session.steps", "--model", "--data", "--trust"]
     places = [page.index(f"{option} ") for option in order]
     assert places == sorted(places)
     assert "--trainer." not in page

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 DIGITS = str(ROOT / "configs" / "fit" / "digits.yaml")
 QUIET = ["--trainer.logger", "false", "--trainer.enable_checkpointing", "false"]
 QUIET += ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
-TINY = ["--generations", "2", "--steps", "6", "--searcher.init_args.population", "4"]
+TINY = ["--generations", "2", "--session.steps", "6", "--searcher.init_args.population", "4"]
 TINY += ["--comparison", "null", "--evaluator", "lightning_lossmeta.PopulationEvaluator"]
 
 

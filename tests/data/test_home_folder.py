@@ -33,7 +33,12 @@ def test_a_tilde_in_root_is_the_home_folder(kind, home):
 
 
 def test_a_tilde_in_the_path_of_a_table(home):
-    assert TableDataModule("~/my.csv", target="y").path == str(home / "my.csv")
+    rows = [f"{number},{number % 5}" for number in range(40)]
+    (home / "my.csv").write_text("\n".join(["x,y", *rows]) + "\n")
+    data = TableDataModule("~/my.csv", target="y")
+    data.prepare_data()
+    data.setup("fit")
+    assert len(data.splits.train.targets) > 10
 
 
 def test_a_tilde_in_the_path_of_a_learned_loss(home):

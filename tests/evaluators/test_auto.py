@@ -14,6 +14,7 @@ from lightning_lossmeta.evaluators import (
     TrainerEvaluator,
 )
 from lightning_lossmeta.evaluators import auto as auto_file
+from lightning_lossmeta.evaluators.base import Job
 
 
 class _Clock:
@@ -222,3 +223,14 @@ def test_real_evaluators():
     assert time.perf_counter() - started < 60
     assert {item.status for item in found} == {Status.OK}
     assert isinstance(evaluator.chosen["task"], PopulationEvaluator)
+
+
+def test_a_task_is_asked_about_once_however_many_jobs_it_has(clock, monkeypatch):
+    evaluator = AutoEvaluator([_Timed(clock), _Timed(clock, step=1.0)])
+    task = make_task()
+    made = []
+    fresh = type(task).fresh_module
+    monkeypatch.setattr(type(task), "fresh_module", lambda self: made.append(1) or fresh(self))
+    jobs = [Job(MSE, task) for _ in range(40)]
+    assert len(dict(evaluator.run(jobs, FAMILY))) == 40
+    assert len(made) < 5

@@ -120,7 +120,6 @@ def test_a_module_of_ones_own_with_integer_labels_and_a_channel_less(tmp_path):
         callbacks=[RejectionFilter(steps=20), GradientEquivalence()],
         evaluator=TrainerEvaluator(),
         generations=1,
-        monitor="val_accuracy",
     )
     assert result.evaluation.fitness > 0.5
 
@@ -149,5 +148,4 @@ def test_a_softmax_is_refused_with_what_to_do(outputs, kind, tmp_path):
                 data=YesOrNo(outputs, kind),
                 evaluator=TrainerEvaluator(),
                 generations=1,
-                monitor="val_accuracy",
             )

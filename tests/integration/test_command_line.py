@@ -120,7 +120,7 @@ def test_a_strangers_module_and_data(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--stepz", "3"], "Did you mean 'steps'?"),
+        (["--stepz", "3"], "Did you mean 'session.steps'?"),
         (["--family", "TaylorFamly"], "Did you mean 'TaylorFamily'?"),
         (["--model", "strangers.StrangerNet"], "Did you mean 'StrangersNet'?"),
         (["--searcher.init_args.populaton", "3"], "Did you mean 'population'?"),

@@ -11,7 +11,7 @@ from lightning_lossmeta.__main__ import main
 
 CONFIG = str(Path(__file__).parents[2] / "configs" / "search" / "evomal_digits.yaml")
 TINY = ["--generations", "3", "--session.steps", "20", "--searcher.init_args.population", "6"]
-TINY += ["--evaluator.init_args.meta_steps", "3", "--comparison", "null"]
+TINY += ["--refiner.init_args.meta_steps", "3", "--comparison", "null"]
 TINY += ["--finalists.count", "2", "--finalists.seeds", "1"]
 
 

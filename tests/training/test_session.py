@@ -3,6 +3,7 @@
 import gc
 import random
 import weakref
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -19,9 +20,10 @@ from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.data import DigitsDataModule
 from lightning_lossmeta.evaluation import Status
 from lightning_lossmeta.evaluators import PopulationEvaluator, TrainerEvaluator
+from lightning_lossmeta.evaluators.base import Job
 from lightning_lossmeta.families import NormalisedFamily
 from lightning_lossmeta.models import MLP
-from lightning_lossmeta.task import Objective
+from lightning_lossmeta.task import Horizons, Objective
 from lightning_lossmeta.training.recorder import all_finite
 from lightning_lossmeta.training.session import run_session
 
@@ -321,3 +323,45 @@ def test_what_is_no_loss_at_all_is_rejected_not_failed():
         found = evaluator.evaluate([constant, MSE], family, [make_task()])
         assert [item.status for item in found] == [Status.REJECTED, Status.OK]
         assert "varies over the simplex" in found[0].message
+
+
+@pytest.mark.parametrize("evaluator", [TrainerEvaluator(), PopulationEvaluator()])
+def test_horizons_are_scored_within_one_fit(evaluator):
+    horizons = Horizons((10, 20, 40), (1.0, 1.0, 2.0))
+    task = make_task(steps=40, horizons=horizons)
+    (scored,) = evaluator.evaluate([MSE], FAMILY, [task])
+    curve = dict(scored.curves["val_accuracy"])
+    assert list(curve) == [10, 20, 30, 40]
+    assert scored.fitness == pytest.approx((curve[10] + curve[20] + 2 * curve[40]) / 4)
+    assert scored.metrics["val_accuracy"] == curve[40]
+
+
+class _AsksItsTrainer(BlobsData):
+    """Gives a loader whose length depends on the fit, as Lightning allows."""
+
+    def train_dataloader(self):
+        assert self.trainer.max_steps == 12
+        return super().train_dataloader()
+
+
+@pytest.mark.parametrize("evaluator", [TrainerEvaluator(), PopulationEvaluator()])
+def test_data_may_ask_the_trainer_of_a_fit(evaluator):
+    task = make_task(data=_AsksItsTrainer(), steps=12)
+    jobs = [Job(MSE, replace(task, seed=seed)) for seed in (1, 2)]
+    outcomes = dict(evaluator.run(jobs, FAMILY))
+    assert [outcomes[place].status for place in (0, 1)] == [Status.OK] * 2
+    alone = [
+        dict(evaluator.run([Job(MSE, replace(make_task(steps=12), seed=seed))], FAMILY))[0]
+        for seed in (1, 2)
+    ]
+    assert [outcomes[p].fitness for p in (0, 1)] == [item.fitness for item in alone]
+
+
+def test_loaders_that_were_set_on_a_data_module_are_its_loaders():
+    data = BlobsData()
+    data.setup("fit")
+    given = pl.LightningDataModule.from_datasets(
+        data.train_dataloader().dataset, data.val_dataloader().dataset, batch_size=30
+    )
+    (scored,) = TrainerEvaluator().evaluate([MSE], FAMILY, [make_task(data=given)])
+    assert scored.status is Status.OK

@@ -186,14 +186,17 @@ def test_another_process_reads_the_same(tmp_path):
         {"target": "z"},
         {"ignore": ["x"]},
         {"categories": ["x"]},
-        {"delimiter": ";"},
         {"max_categories": 5},
         {"val_fraction": 0.3},
         {"test_fraction": 0.3},
         {"split_seed": 1},
     ],
 )
-def test_comparisons_tell_data_apart_by_each_argument(module, other):
+def test_comparisons_tell_data_apart_by_each_argument(module, other, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [f"{number % 9},{number % 7},{number % 3}" for number in range(60)]
+    for name, first in (("a.csv", "x,y,z"), ("b.csv", "z,y,x")):
+        (tmp_path / name).write_text("\n".join([first, *rows]) + "\n")
     given = {"path": "a.csv", "target": "y"}
     assert fingerprint(module(**given)) == fingerprint(module(**given))
     assert fingerprint(module(**given)) != fingerprint(module(**(given | other)))
@@ -273,7 +276,7 @@ def test_the_command_line_builds_it():
 
 def test_the_configuration_that_ships_searches(tmp_path, capsys):
     given = ["search", "--config", str(CONFIG), "--data.init_args.path", FRUIT]
-    given += ["--generations", "1", "--steps", "20", "--searcher.init_args.population", "4"]
+    given += ["--generations", "1", "--session.steps", "20", "--searcher.init_args.population", "4"]
     given += ["--finalists.count", "1", "--finalists.seeds", "1", "--comparison.seeds", "2"]
     given += ["--comparison.tuning_seeds", "1", "--run_dir", str(tmp_path / "run")]
     given += ["--comparison.learning_rate_factors", "[1.0]"]
