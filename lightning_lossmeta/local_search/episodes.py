@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, cast
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
@@ -15,8 +14,9 @@ from lightning_lossmeta.local_search.optimizers import UpdateRule, update_rules
 from lightning_lossmeta.local_search.unrolled import Episode
 from lightning_lossmeta.modules.plain_training import overridden_hook
 from lightning_lossmeta.modules.supervised import Batch, SupervisedModule
+from lightning_lossmeta.modules.transfer import transferred
 from lightning_lossmeta.task import Session, Task
-from lightning_lossmeta.training.data_view import prepared_data
+from lightning_lossmeta.training.data_view import training_view
 
 #: What an episode does by itself, so that a module must not do it otherwise.
 _HOOKS = (
@@ -43,10 +43,10 @@ class Episodes:
     def __init__(self, task: Task, base_steps: int, step_length: float | None) -> None:
         self.task = task
         self.base_steps = base_steps
-        self.rules = task_rules(cast(SupervisedModule, task.fresh_module()), task, step_length)
+        self._module = cast(SupervisedModule, task.fresh_module())
+        self.rules = task_rules(self._module, task, step_length)
         self._double = task.session.precision in ("64", "64-true")
-        self._data: Any = prepared_data(task)
-        self._data.trainer = _training_trainer(task.session)  # augmentation asks it for the stage
+        self._data: Any = training_view(task)
         self.device = self._data.trainer.strategy.root_device
         self._loader = self._data.train_dataloader()
         self._batches: Iterator[Any] = iter(())
@@ -78,9 +78,7 @@ class Episodes:
             batch = next(self._batches, None)
         if batch is None:
             raise ValueError(f"Expected training batches of task '{self.task.name}', got none.")
-        batch = self._data.on_before_batch_transfer(batch, 0)
-        batch = self._data.transfer_batch_to_device(batch, self.device, 0)
-        inputs, target = self._data.on_after_batch_transfer(batch, 0)
+        inputs, target = transferred(batch, self._module, self._data, self.device)
         return self._cast(inputs), self._cast(target)
 
     def _cast(self, values: Tensor) -> Tensor:
@@ -126,20 +124,6 @@ def task_rules(
         name: replace(rule, lr=rule.lr * factor if step_length is None else step_length)
         for name, rule in update_rules(*_optimizer(module)).items()
     }
-
-
-def _training_trainer(session: Session) -> pl.Trainer:
-    """One that says it is training, where the inner fits of a session run."""
-    trainer = pl.Trainer(
-        accelerator=session.accelerator,
-        devices=session.devices,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    trainer.training = True
-    return trainer
 
 
 def _optimizer(

@@ -149,7 +149,7 @@ class PopulationModule(FastHooksModule):
         flags = torch.ones(self.size, dtype=torch.bool, device=self.device)
         for tensor in self._state().values():
             if tensor.is_floating_point():
-                flags &= torch.isfinite(tensor).flatten(1).all(dim=1)
+                flags &= torch.isfinite(tensor).reshape(self.size, -1).all(dim=1)
         return [bool(flag) for flag in flags]
 
     def forward(self, inputs: Tensor, per_candidate: bool = False) -> Tensor:

@@ -44,6 +44,26 @@ def prepared_data(task: Task) -> pl.LightningDataModule:
     return view  # type: ignore[no-any-return]
 
 
+def training_view(task: Task) -> Any:
+    """The data of a task with a trainer that says it is training, for reading without a fit.
+
+    Loaders and the hooks that change a batch may ask for it.
+    """
+    view: Any = prepared_data(task)
+    session = task.session
+    view.trainer = pl.Trainer(
+        max_steps=session.steps,
+        accelerator=session.accelerator,
+        devices=session.devices,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    view.trainer.training = True
+    return view
+
+
 def _set_up(original: Any, session: Session) -> None:
     done: set[str] = original.__dict__.setdefault("_lossmeta_stages", set())
     for stage in ("fit", "test") if session.split == "test" else ("fit",):

@@ -16,6 +16,8 @@ from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.evaluators.base import Evaluator, Job
 from lightning_lossmeta.evaluators.population.stackable import stacking_obstacle
 from lightning_lossmeta.evaluators.population.stacks import StackedRun, StackedRuns, group
+from lightning_lossmeta.evaluators.population.trial import trial_obstacle
+from lightning_lossmeta.evaluators.trainer import fit_candidate
 from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.modules import PopulationModule, StackedLosses, SupervisedModule
 from lightning_lossmeta.task import Session, Task
@@ -70,17 +72,28 @@ class PopulationEvaluator(Evaluator):
         self._compiled: dict[str, tuple[object, PopulationModule]] = {}
         self._widths: dict[str, int] = {}
         self._limits: dict[str, int] = {}
+        self._trials: list[tuple[object, object, str | None]] = []
 
     def unsupported(self, family: LossFamily, tasks: Sequence[Task]) -> str | None:
         """What keeps a task's module from being stacked."""
         for task in tasks:
-            if reason := stacking_obstacle(task.fresh_module(), task.session):
+            if reason := stacking_obstacle(task.fresh_module(), task.session) or self._tried(task):
                 return f"{task.name}: {reason}"
         return None
 
+    def _tried(self, task: Task) -> str | None:
+        """What a trial of the stack comes to, once for each module and data."""
+        for module, data, reason in self._trials:
+            if module is task.module and data is task.data:
+                return reason
+        reason = trial_obstacle(task)
+        self._trials.append((task.module, task.data, reason))
+        return reason
+
     def close(self) -> None:
-        """Drop what was compiled."""
+        """Drop what was compiled, and forget the modules that were tried."""
         self._compiled.clear()
+        self._trials.clear()
 
     def state_dict(self) -> dict[str, Any]:
         """The widths of stacks: sums over other widths would be rounded differently."""
@@ -92,7 +105,7 @@ class PopulationEvaluator(Evaluator):
         self._limits = dict(state.get("limits", {}))
 
     def _run(self, jobs: Sequence[Job], family: LossFamily) -> Iterator[tuple[int, Evaluation]]:
-        """StackedRuns what differs in candidate, learning rate and seed alone."""
+        """Stack what differs in candidate, learning rate and seed alone."""
         for places in group(jobs):
             members: list[StackedRun] = []
             for place in places:
@@ -101,8 +114,13 @@ class PopulationEvaluator(Evaluator):
                     loss = family.build(job.candidate)
                 except Exception as error:  # a bad candidate costs only itself
                     yield place, failure(job.candidate, error)
-                else:
-                    members.append(StackedRun(place, job.candidate, loss, job.task))
+                    continue
+                if any(parameter.requires_grad for parameter in loss.parameters()):
+                    # Trained with the network, as a stack of losses does not.
+                    fresh = job.task.fresh_module()
+                    yield place, fit_candidate(job.candidate, family, job.task, fresh)
+                    continue
+                members.append(StackedRun(place, job.candidate, loss, job.task))
             if not members:
                 continue
             task = members[0].task
