@@ -164,4 +164,4 @@ def test_parameters_of_a_loss_are_trained_by_every_evaluator():
     stacked = PopulationEvaluator().evaluate(candidates, family, [task])
     for one, other in zip(alone, stacked, strict=True):
         assert one.metrics["val_loss"] == pytest.approx(other.metrics["val_loss"], abs=1e-4)
-    assert alone[1].metrics["val_loss"] != pytest.approx(alone[2].metrics["val_loss"], rel=1e-2)
+    assert alone[1].metrics["val_loss"] != pytest.approx(alone[2].metrics["val_loss"], rel=1e-3)
