@@ -33,16 +33,16 @@ def with_hint(message: str, parser: ArgumentParser) -> str:
 
     Args:
         message: What the parser says.
-        parser: Whose options are known.
+        parser: The parser, whose options may be meant.
     """
     if "Did you mean" in message:
         return message
-    if found := re.search(r"arguments: --([\w.]+)", message):
-        return message + _nearest(found[1], {action.dest for action in parser._actions})
-    if found := re.search(r"Option '(\w+)' is not accepted", message):
-        return message + _nearest(found[1], _arguments())
-    if found := re.search(r"Given value: ([\w.]+)\s*$", message):
-        return message + _nearest(found[1].rpartition(".")[2], _classes(found[1]))
+    if match := re.search(r"arguments: --([\w.]+)", message):
+        return message + _nearest(match[1], {action.dest for action in parser._actions})
+    if match := re.search(r"Option '(\w+)' is not accepted", message):
+        return message + _nearest(match[1], _arguments())
+    if match := re.search(r"Given value: ([\w.]+)\s*$", message):
+        return message + _nearest(match[1].rpartition(".")[2], _classes(match[1]))
     return message
 
 
