@@ -24,9 +24,9 @@ def attraction_history_figure(epochs: Tensor, strengths: Tensor, name: str) -> F
     share that is pushed in the last one.
 
     Args:
-        epochs: Of each point ``(N,)``, integers.
+        epochs: Epoch of each point ``(N,)``, integers.
         strengths: Attraction of each point ``(N,)``; those that are not finite are left out.
-        name: Of the loss, for the title.
+        name: Name of the loss, for the title.
 
     Raises:
         ValueError: If there is no point, or the shapes differ.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _POINTS = 241
-_USUAL = "binary cross-entropy"
+_BASELINE = "binary cross-entropy"
 
 
 def probability_curve(loss: LossFunction, probability: Tensor, label: float) -> Tensor:
@@ -54,9 +54,9 @@ def binary_figure(losses: Mapping[str, LossFunction]) -> Figure:
         ValueError: If there is no loss.
     """
     check_losses(losses)
-    drawn = {name: loss for name, loss in losses.items() if name != _USUAL}
+    drawn = {name: loss for name, loss in losses.items() if name != _BASELINE}
     styles = [*lines(list(drawn)), DOTTED]
-    drawn[_USUAL] = losses.get(_USUAL, BinaryCrossEntropy())
+    drawn[_BASELINE] = losses.get(_BASELINE, BinaryCrossEntropy())
     h = torch.linspace(0.01, 0.99, _POINTS, dtype=torch.float64)
     figure = new_figure(7.2, 4.3, "What a probability costs")
     panels = figure.subplots(1, 2, sharey=True)

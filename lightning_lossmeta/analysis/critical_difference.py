@@ -36,12 +36,12 @@ def critical_difference_figure(
     """Losses on a ruler of average ranks, the best on the right; bars join those that don't differ.
 
     Args:
-        names: Of the losses, at least two.
+        names: Names of the losses, at least two.
         ranks: Average rank of each ``(losses,)``, from 1 to their number.
         cd: The critical difference, drawn to scale above the ruler.
         groups: Indices of losses that don't differ; a bar goes from the best rank of each to its
             worst.
-        title: Of the figure.
+        title: Title of the figure.
 
     Raises:
         ValueError: If there are fewer than two names, a rank is missing or none, or ``cd`` is not
@@ -99,12 +99,12 @@ def _check(names: Sequence[str], ranks: npt.ArrayLike, cd: float) -> npt.NDArray
 def _levels(spans: Sequence[tuple[float, float]]) -> list[tuple[int, float, float]]:
     """Each span with the first level at which it meets no earlier one."""
     ends: list[float] = []
-    found = []
+    placed = []
     for low, high in sorted(spans):
         level = next((i for i, end in enumerate(ends) if end < low), len(ends))
         ends[level : level + 1] = [high]
-        found.append((level, low, high))
-    return found
+        placed.append((level, low, high))
+    return placed
 
 
 def _rows(labels: Sequence[str]) -> npt.NDArray[np.float64]:

@@ -44,9 +44,9 @@ def embedding_figure(
         points: Coordinates by the name of the loss, ``(N, 2)`` each, of the same samples; those
             that are not finite are left out.
         labels: Index of each sample's class ``(N,)``.
-        classes: Names.
-        silhouettes: Of the features, by the name of the loss, for the panels' titles.
-        title: Of the figure.
+        classes: Names of the classes.
+        silhouettes: Mean silhouettes by the name of the loss, for the panels' titles.
+        title: Title of the figure.
 
     Raises:
         ValueError: If there is no loss or no sample, a shape is another, or a label has no class.
@@ -101,7 +101,7 @@ def _check(points: Mapping[str, Array], labels: npt.NDArray[Any], classes: int) 
 
 
 def _colours(count: int) -> list[tuple[float, float, float]]:
-    """Ten that are well apart; beyond, hues by the golden ratio in three shades."""
+    """Ten colours that are well apart; beyond ten, hues by the golden ratio in three shades."""
     from matplotlib.colors import hsv_to_rgb, to_rgb
 
     if count <= len(_TEN):

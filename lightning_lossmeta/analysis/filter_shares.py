@@ -23,7 +23,7 @@ _COLUMNS = 3
 _FIRST = (COLOURS[0], GREY)
 _NAME_WIDTH = 36
 _HATCHES = ("", "///", "...", "xxx")
-# Of candidates; what rounding can make of a sum.
+# By how much rounding can take a sum of shares past one.
 _ROUNDING = 1e-9
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _POINTS = 241
 _SQUARED = "squared error"
 
-#: Of the usual loss, beside which others are drawn.
+#: How the baseline is drawn that stands beside the other losses.
 DOTTED = Line("#606060", (0, (1, 1)))
 
 
@@ -89,10 +89,10 @@ def regression_figure(
 
 
 def scaled(values: Tensor) -> Tensor:
-    """From 0 to 1; 0 where constant, NaN where not finite."""
+    """Values stretched to reach from 0 to 1; 0 where constant, NaN where not finite."""
     values = values.where(values.isfinite(), torch.nan)
-    known = values[~values.isnan()]
-    if not len(known):
+    finite = values[~values.isnan()]
+    if not len(finite):
         return values
-    low, high = known.min(), known.max()
+    low, high = finite.min(), finite.max()
     return (values - low) / (high - low if high > low else torch.ones_like(low))

@@ -62,7 +62,7 @@ def gamma_figure(losses: Mapping[str, LossFunction], num_classes: int) -> Figure
 
 
 def _centred_gamma(loss: LossFunction, confidence: Tensor, num_classes: int) -> Tensor:
-    """Of the target and of each other class, ``(G, 2)``."""
+    """The centred coefficients of the target and of each other class, ``(G, 2)``."""
     h = symmetric_logits(num_classes, confidence).exp()
     gamma = learning_rule(loss, h, torch.zeros(len(h), dtype=torch.long))
     return (gamma - (h * gamma).sum(dim=1, keepdim=True))[:, :2]

@@ -25,7 +25,7 @@ def search_figure(curves: Mapping[str, npt.ArrayLike], y_label: str) -> Figure:
     Args:
         curves: Scores by method, ``(generations, runs)``, NaN where a run has none yet; methods may
             differ in both sizes.
-        y_label: Of the score.
+        y_label: What the score is, for its axis.
 
     Raises:
         ValueError: If there is no method, or a shape is another.

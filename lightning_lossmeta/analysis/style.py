@@ -42,8 +42,8 @@ def lines(names: list[str]) -> list[Line]:
     """
     others = [name for name in names if not is_cross_entropy(name)]
     styles = [Line(colour, dash) for dash, colour in product(_DASHES, COLOURS)]
-    found = {name: styles[index % len(styles)] for index, name in enumerate(others)}
-    return [found.get(name, Line(GREY, _DOTS)) for name in names]
+    line_of = {name: styles[index % len(styles)] for index, name in enumerate(others)}
+    return [line_of.get(name, Line(GREY, _DOTS)) for name in names]
 
 
 def is_cross_entropy(name: str) -> bool:
@@ -115,11 +115,11 @@ def check_picture(name: str, path: str | os.PathLike[str]) -> Path:
     """A path that :func:`save_figure` can write to.
 
     Args:
-        name: Of the argument that it was given as.
-        path: Where to.
+        name: Name of the argument that holds the path, for the message.
+        path: The file that is to be written.
 
     Raises:
-        ValueError: If the ending is none of the three.
+        ValueError: If the path ends in none of ``.png``, ``.svg`` and ``.pdf``.
     """
     file = Path(path)
     if file.suffix.lower() not in FORMATS:
@@ -134,14 +134,14 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], dpi: int = 100) ->
 
     Args:
         figure: Made by this package or by matplotlib.
-        path: Where to.
+        path: The file to write.
         dpi: Pixels an inch of a PNG.
 
     Returns:
         The path written.
 
     Raises:
-        ValueError: If the ending is none of the three.
+        ValueError: If the path ends in none of ``.png``, ``.svg`` and ``.pdf``.
     """
     file = check_picture("path", path)
     file.parent.mkdir(parents=True, exist_ok=True)

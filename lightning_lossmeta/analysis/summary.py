@@ -26,7 +26,7 @@ class LossSummary:
     Args:
         num_classes: n.
         gamma_target: Learning-rule coefficient of the target at h = 1/n.
-        gamma_nontarget: That of the other classes.
+        gamma_nontarget: Learning-rule coefficient of the other classes there.
         trainable: Whether the target probability grows there (exact invariant).
         trainable_published: The same by the paper's invariant.
         minimum: The target probability (others alike) of the least loss; 0 or 1 where it is at an
@@ -64,8 +64,8 @@ def summarise(loss: LossFunction, num_classes: int) -> LossSummary:
         ValueError: If there are fewer than two classes.
 
     >>> from lightning_lossmeta.losses import MeanSquaredError
-    >>> found = summarise(MeanSquaredError(), 10)
-    >>> found.trainable, round(found.minimum, 3), round(found.gradient_untrained, 3)
+    >>> summary = summarise(MeanSquaredError(), 10)
+    >>> summary.trainable, round(summary.minimum, 3), round(summary.gradient_untrained, 3)
     (True, 1.0, 0.02)
     """
     gamma_target, gamma_nontarget = null_epoch_rule(loss, num_classes)
@@ -111,8 +111,8 @@ def loss_minimum(loss: LossFunction, num_classes: int) -> float:
         return right_class_curve(loss, torch.tensor([x]).double().sigmoid(), num_classes).item()
 
     bounds = (log_odds[lowest - 1].item(), log_odds[lowest + 1].item())
-    found = minimize_scalar(at, bounds=bounds, method="bounded", options={"xatol": 1e-8})
-    return torch.tensor(float(found.x), dtype=torch.float64).sigmoid().item()
+    minimum = minimize_scalar(at, bounds=bounds, method="bounded", options={"xatol": 1e-8})
+    return torch.tensor(float(minimum.x), dtype=torch.float64).sigmoid().item()
 
 
 def _pull(loss: LossFunction, num_classes: int) -> tuple[float, float]:

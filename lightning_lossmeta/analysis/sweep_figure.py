@@ -49,9 +49,9 @@ def sweep_figure(
         x: Values of the setting ``(V,)``, rising.
         curves: Scores by loss, ``(V, seeds)`` each, NaN where training diverged; or by task and
             loss, for a panel a task on one scale.
-        x_label: Of the setting.
-        y_label: Of the score.
-        title: Of the figure.
+        x_label: What the setting is, for its axis.
+        y_label: What the score is, for its axis.
+        title: Title of the figure.
         chance: Score of guessing, drawn as a line; the same for all tasks, or by task.
         log: Whether scores are on a logarithmic axis.
 
@@ -100,11 +100,11 @@ def _by_task(curves: Curves | Mapping[str, Curves], length: int) -> dict[str, di
     """Scores by task and loss as arrays; a lone task has no name."""
     nested = bool(curves) and all(isinstance(part, Mapping) for part in curves.values())
     tasks: Mapping[str, Curves] = curves if nested else {"": curves}  # type: ignore[assignment,dict-item]
-    found = {
+    tables = {
         task: {name: np.asarray(table, dtype=np.float64) for name, table in scores.items()}
         for task, scores in tasks.items()
     }
-    for scores in found.values():
+    for scores in tables.values():
         if not scores:
             raise ValueError("Expected argument `curves` to hold at least one loss, got none.")
         for name, table in scores.items():
@@ -113,7 +113,7 @@ def _by_task(curves: Curves | Mapping[str, Curves], length: int) -> dict[str, di
                     f"Expected argument `curves` to hold tables of shape ({length}, seeds), got "
                     f"{table.shape} for {name!r}."
                 )
-    return found
+    return tables
 
 
 def _summary(table: Array) -> tuple[Array, Array]:
@@ -146,7 +146,7 @@ def _draw(axes: Axes, x: Array, table: Array, name: str, style: Style) -> None:
 
 
 def _ticks(axes: Axes, x: Array) -> None:
-    """At the values themselves, where they leave room for their numbers.
+    """Put ticks at the values themselves, where they leave room for their numbers.
 
     Values that are spread as learning rates are get a logarithmic axis.
     """
@@ -185,18 +185,18 @@ def _note(tasks: Mapping[str, Mapping[str, Array]]) -> str:
 
 
 def _legend(figure: Figure, panels: Iterable[Axes], note: str) -> None:
-    """One for all panels, which may hold different losses."""
-    found = {}
+    """One legend for all panels, which may hold different losses."""
+    handle_of = {}
     for axes in panels:
         handles, labels = axes.get_legend_handles_labels()
-        found.update(dict(zip(labels, handles, strict=True)))
-    fitting = int(figure.get_figwidth() / (0.8 + 0.085 * len(max(found, key=len))))
-    rows = math.ceil(len(found) / min(max(fitting, 1), 4))
+        handle_of.update(dict(zip(labels, handles, strict=True)))
+    fitting = int(figure.get_figwidth() / (0.8 + 0.085 * len(max(handle_of, key=len))))
+    rows = math.ceil(len(handle_of) / min(max(fitting, 1), 4))
     legend = figure.legend(
-        list(found.values()),
-        list(found),
+        list(handle_of.values()),
+        list(handle_of),
         loc="outside lower center",
-        ncols=math.ceil(len(found) / rows),
+        ncols=math.ceil(len(handle_of) / rows),
         frameon=False,
         fontsize=_FONT,
         handlelength=3,
@@ -213,10 +213,10 @@ def _label_ends(
     figure.draw_without_rendering()  # settles the panel's height
     to_axes = axes.transData + axes.transAxes.inverted()
     ends = {name: _end(x, _summary(table)[0]) for name, table in scores.items()}
-    wanted = {name: to_axes.transform(end)[1] if end else 0.0 for name, end in ends.items()}
+    end_heights = {name: to_axes.transform(end)[1] if end else 0.0 for name, end in ends.items()}
     gap = 1.4 * _FONT / 72 * figure.dpi / axes.bbox.height
-    order = sorted(wanted, key=lambda name: wanted[name])
-    heights = _apart([wanted[name] for name in order], gap)
+    order = sorted(end_heights, key=lambda name: end_heights[name])
+    heights = _apart([end_heights[name] for name in order], gap)
     for name, height in zip(order, heights, strict=True):
         (line, marker), end = styles[name], ends[name]
         if end and end[0] == x[-1]:
@@ -234,9 +234,9 @@ def _end(x: Array, mean: Array) -> tuple[float, float] | None:
     return (float(x[finite[-1]]), float(mean[finite[-1]])) if len(finite) else None
 
 
-def _apart(wanted: Sequence[float], gap: float) -> list[float]:
-    """Rising heights at least a gap apart and within [0, 1], near those wanted."""
-    steps = gap * np.arange(len(wanted))
-    fitted = isotonic_regression(np.asarray(wanted) - steps).x
+def _apart(heights: Sequence[float], gap: float) -> list[float]:
+    """Rising heights moved as little as it takes to lie within [0, 1] and a gap apart."""
+    steps = gap * np.arange(len(heights))
+    fitted = isotonic_regression(np.asarray(heights) - steps).x
     within: list[float] = (np.clip(fitted, 0, max(1 - steps[-1], 0)) + steps).tolist()
     return within

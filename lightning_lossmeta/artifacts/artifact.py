@@ -37,9 +37,9 @@ class Artifact:
 
     Args:
         family: Its family; a normalised family is stored as its inner one plus the constants.
-        candidate: Its parameters.
+        candidate: The structure and parameters of the loss within that family.
         normalisation: The affine map applied after the family's loss.
-        reduction: Over the samples of a batch.
+        reduction: How the losses of a batch's samples become one: mean, sum or none.
         provenance: Data, architectures, budget, seeds, fitness, versions: plain JSON values.
 
     Raises:
@@ -79,7 +79,7 @@ class Artifact:
         )
 
     def build(self) -> LossFunction:
-        """The loss."""
+        """Build the loss, with its normalisation and reduction."""
         loss = self.family.build(self.candidate)
         if self.normalisation is not None:
             loss = NormalisedLoss(loss, self.normalisation)
@@ -118,13 +118,13 @@ class Artifact:
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ArtifactError: If it is no artefact of this version, or damaged.
+            ArtifactError: If the file is no artefact of this version, or damaged.
         """
         file = Path(path).expanduser()
         if not file.is_file():
-            found = "a folder" if file.is_dir() else "none"
+            kind = "a folder" if file.is_dir() else "none"
             raise FileNotFoundError(
-                f"Expected a learned loss (a JSON file) at '{file}', found {found}."
+                f"Expected a learned loss (a JSON file) at '{file}', found {kind}."
             )
         try:
             return cls.from_json(read_text(file))
@@ -136,7 +136,7 @@ class Artifact:
         """The artefact in a text.
 
         Raises:
-            ArtifactError: If it is none of this version, or damaged.
+            ArtifactError: If the text is no artefact of this version, or damaged.
         """
         content = parse(text)
         if content.get("format") != FORMAT:
@@ -173,20 +173,20 @@ _MISUSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 def _family(content: Any) -> LossFamily:
     mapping = expect_keys("`family`", content, {"name", "settings"})
-    known = _known_families()
+    families = _known_families()
     name = mapping["name"]
-    if not isinstance(name, str) or name not in known:
+    if not isinstance(name, str) or name not in families:
         raise ArtifactError(
-            f"expected a family out of {sorted(known)}, got {shown(name)}; one of your own must be "
-            "imported first."
+            f"expected a family out of {sorted(families)}, got {shown(name)}; one of your own must "
+            "be imported first."
         )
-    cls = known[name]
+    cls = families[name]
     where = f"`settings` of family '{name}'"
     later = cls.later_settings
     needed = set(inspect.signature(cls).parameters) - later
     former = cls.former_settings
-    given = {former.get(k, k): v for k, v in expect_mapping(where, mapping["settings"]).items()}
-    settings = expect_keys(where, given, needed, later)
+    current = {former.get(k, k): v for k, v in expect_mapping(where, mapping["settings"]).items()}
+    settings = expect_keys(where, current, needed, later)
     try:
         return cls(**settings)
     except _MISUSE as error:

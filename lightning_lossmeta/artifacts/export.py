@@ -9,7 +9,7 @@ from lightning_lossmeta.artifacts.export_error import ExportError
 from lightning_lossmeta.artifacts.files import write_atomic
 from lightning_lossmeta.artifacts.zoo import ReadyLoss
 
-# Ending of a file by format.
+# The ending of a file of each format.
 FORMATS = {"python": ".py", "latex": ".tex", "sympy": ".py", "json": ".json", "onnx": ".onnx"}
 
 
@@ -17,7 +17,7 @@ def export_text(ready: ReadyLoss, format: str, digits: int | None = None) -> str
     """A loss as text.
 
     Args:
-        ready: The loss.
+        ready: The loss to write.
         format: ``"python"``, ``"latex"``, ``"sympy"`` or ``"json"``.
         digits: Significant digits of the coefficients in LaTeX and SymPy; all by default.
 
@@ -60,14 +60,14 @@ def export_file(
     """Write a loss to a file, replacing it; makes its folder.
 
     Args:
-        ready: The loss.
+        ready: The loss to write.
         format: As in :func:`export_text`, or ``"onnx"``.
-        path: Where to.
+        path: The file to write.
         digits: As in :func:`export_text`.
-        num_classes: Of the example that an ONNX export traces.
+        num_classes: How many classes the example has that an ONNX export traces.
 
     Returns:
-        What there is to know about the file, mostly nothing.
+        A sentence on what the file is limited to; empty if it is not.
 
     Raises:
         ExportError: If the loss can't be written so.

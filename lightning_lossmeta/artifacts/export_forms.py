@@ -36,9 +36,9 @@ class ClosedForm:
     Args:
         entry: An expression of the :data:`SYMBOLS`, or of the link's, evaluated at entry k.
         over: How the entries, of which each class has one, are put together.
-        scale: Of a normalised loss.
-        offset: Of a normalised loss.
-        link: What the predictions are.
+        scale: What a normalised loss is multiplied by.
+        offset: What a normalised loss is lowered by.
+        link: Says whether predictions are probabilities of classes, of labels, or numbers.
     """
 
     entry: Expr
@@ -75,7 +75,7 @@ def closed_form(ready: ReadyLoss) -> ClosedForm:
     artifact = ready.artifact
     try:
         if artifact is None:
-            return _hand_made(ready.loss)
+            return _baseline_form(ready.loss)
         expression = artifact.family.expression(artifact.candidate)
     except NotImplementedError:
         raise ExportError(
@@ -89,106 +89,106 @@ def closed_form(ready: ReadyLoss) -> ClosedForm:
 
 
 @singledispatch
-def _hand_made(loss: LossFunction) -> ClosedForm:
+def _baseline_form(loss: LossFunction) -> ClosedForm:
     raise NotImplementedError
 
 
 def _target_only(expression: Any) -> ClosedForm:
-    """Sum_k y_k f(h_k)."""
+    """The form sum_k y_k f(h_k), of losses that look at the target class alone."""
     return ClosedForm(_Y * expression, "sum")
 
 
-@_hand_made.register
+@_baseline_form.register
 def _(loss: losses.CrossEntropy) -> ClosedForm:
     return _target_only(-log(_H))
 
 
-@_hand_made.register
+@_baseline_form.register
 def _(loss: losses.BinaryCrossEntropy) -> ClosedForm:
     return ClosedForm(-_Y * log(_H) - (1 - _Y) * log(_REST), link=loss.link)
 
 
-@_hand_made.register
+@_baseline_form.register
 def _(loss: losses.RegressionSquaredError) -> ClosedForm:
     return ClosedForm(_ERROR**2, link=loss.link)
 
 
-@_hand_made.register
+@_baseline_form.register
 def _(loss: losses.RegressionAbsoluteError) -> ClosedForm:
     return ClosedForm(Abs(_ERROR), link=loss.link)
 
 
-@_hand_made.register
+@_baseline_form.register
 def _(loss: losses.RegressionHuber) -> ClosedForm:
     small = Min(Abs(_ERROR), _number(loss.delta))
     return ClosedForm(small * (Abs(_ERROR) - small / 2), link=loss.link)
 
 
-@_hand_made.register
+@_baseline_form.register
 def _(loss: losses.LabelSmoothing) -> ClosedForm:
     return ClosedForm(-(_Y * Float(1 - loss.xi) + Float(loss.xi) / _N) * log(_H), "sum")
 
 
-@_hand_made.register
+@_baseline_form.register
 def _(loss: losses.Focal) -> ClosedForm:
     return _target_only(-(_REST ** _number(loss.gamma)) * log(_H))
 
 
-@_hand_made.register
+@_baseline_form.register
 def _(loss: losses.Poly1) -> ClosedForm:
     return _target_only(-log(_H) + _number(loss.epsilon) * _REST)
 
 
-@_hand_made.register
+@_baseline_form.register
 def _(loss: losses.MeanSquaredError) -> ClosedForm:
     return ClosedForm((_H - _Y) ** 2, "mean")
 
 
-@_hand_made.register
+@_baseline_form.register
 def _(loss: losses.MeanAbsoluteError) -> ClosedForm:
     return ClosedForm(Abs(_H - _Y), "sum")
 
 
-@_hand_made.register
+@_baseline_form.register
 def _(loss: losses.GeneralizedCrossEntropy) -> ClosedForm:
     return _target_only((1 - _H ** _number(loss.q)) / _number(loss.q))
 
 
-@_hand_made.register
+@_baseline_form.register
 def _(loss: losses.TruncatedGeneralizedCrossEntropy) -> ClosedForm:
     base = Max(_H, Float(loss.k))
     return _target_only((1 - base ** _number(loss.q)) / _number(loss.q))
 
 
-@_hand_made.register
+@_baseline_form.register
 def _(loss: losses.SymmetricCrossEntropy) -> ClosedForm:
     reverse = -_H * Max(log(_Y), _number(loss.log_zero))
     return ClosedForm(-_number(loss.alpha) * _Y * log(_H) + _number(loss.beta) * reverse, "sum")
 
 
-@_hand_made.register
+@_baseline_form.register
 def _(loss: losses.BootstrapSoft) -> ClosedForm:
     mixture = Float(loss.beta) * _Y + Float(1 - loss.beta) * _H
     return ClosedForm(-mixture * log(_H), "sum")
 
 
-@_hand_made.register
+@_baseline_form.register
 def _(loss: losses.Baikal) -> ClosedForm:
     return ClosedForm(-log(_H) + _Y / _H, "mean")
 
 
-@_hand_made.register
+@_baseline_form.register
 def _(loss: losses.AbsoluteCrossEntropy) -> ClosedForm:
     return _target_only(_number(loss.phi0) * Abs(log(_H) + log(_number(loss.phi1)).evalf()))
 
 
-@_hand_made.register
+@_baseline_form.register
 def _(loss: losses.SparseLabelSmoothing) -> ClosedForm:
     share, others = _share(loss.xi), _log_of_others(loss.eps)
     return _target_only((share - 1) * log(_H) - share * others)
 
 
-@_hand_made.register
+@_baseline_form.register
 def _(loss: losses.FocalSparseLabelSmoothing) -> ClosedForm:
     share, others, gamma = _share(loss.xi), _log_of_others(loss.eps), _number(loss.gamma)
     return _target_only(_REST**gamma * (share - 1) * log(_H) - _H**gamma * share * others)

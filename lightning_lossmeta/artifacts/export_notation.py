@@ -15,7 +15,7 @@ class Notation:
     """What the letters of a formula are in code.
 
     Args:
-        letters: What they stand for, in words.
+        letters: What the letters stand for, in words.
         shapes: What ``forward`` takes, in words.
         output: The name of its first argument.
         entry: The name of the value of one class, or one entry.
@@ -23,7 +23,7 @@ class Notation:
         definitions: For each letter the code that computes it, in order.
         label: Lines that compute y.
         mean: The mean over the entries of a sample.
-        sum: The sum over them.
+        sum: The sum over the entries of a sample.
         masked: A line that makes the losses of ignored samples zero, if there are any.
         counted: How many samples a mean is over.
     """

@@ -26,8 +26,8 @@ def to_onnx(ready: ReadyLoss, path: str | os.PathLike[str], num_classes: int = 1
 
     Args:
         ready: Any loss.
-        path: Where to.
-        num_classes: Of the example that is traced; n.
+        path: The file to write.
+        num_classes: n, how many classes the example has that is traced.
 
     Returns:
         Whether the graph takes any number of classes; losses with a function of n in their formula

@@ -65,7 +65,7 @@ def to_python(ready: ReadyLoss) -> str:
         ready: A loss that is written class by class.
 
     Raises:
-        ExportError: If it is not.
+        ExportError: If the loss is not written class by class.
     """
     form = closed_form(ready)
     printer = TorchPrinter()

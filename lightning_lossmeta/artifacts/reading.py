@@ -65,7 +65,8 @@ def parse(text: str) -> dict[str, Any]:
     """The JSON object in a text.
 
     Raises:
-        ArtifactError: If it is none, is nested deeply, or holds a number that is not finite.
+        ArtifactError: If it is no JSON object, is nested deeply, or holds a number that is not
+            finite.
     """
     try:
         content = json.loads(text, parse_constant=_finite, parse_float=_finite)
@@ -84,10 +85,10 @@ def parse(text: str) -> dict[str, Any]:
 def expect_keys(
     where: str, content: Any, needed: set[str], optional: frozenset[str] = frozenset()
 ) -> dict[str, Any]:
-    """An object with these keys and no others.
+    """Check that content is a JSON object with these keys and no others, and return it.
 
     Raises:
-        ArtifactError: If it is none.
+        ArtifactError: If it is no object, a key is missing, or there is one too many.
     """
     mapping = expect_mapping(where, content)
     if missing := needed - set(mapping):
@@ -103,10 +104,10 @@ def expect_keys(
 
 
 def expect_mapping(where: str, value: Any) -> dict[str, Any]:
-    """A JSON object.
+    """Check that a value is a JSON object, and return it.
 
     Raises:
-        ArtifactError: If it is none.
+        ArtifactError: If it is anything else.
     """
     if not isinstance(value, dict):
         raise ArtifactError(f"expected {where} to be a JSON object, got {_KINDS[type(value)]}.")
@@ -114,10 +115,10 @@ def expect_mapping(where: str, value: Any) -> dict[str, Any]:
 
 
 def expect_number(where: str, value: Any) -> float:
-    """A finite number.
+    """Check that a value is a finite number, and return it as a float.
 
     Raises:
-        ArtifactError: If it is none.
+        ArtifactError: If it is anything else.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ArtifactError(f"expected {where} to be a number, got {shown(value)}.")
@@ -128,10 +129,10 @@ def expect_number(where: str, value: Any) -> float:
 
 
 def expect_numbers(where: str, value: Any) -> tuple[float, ...]:
-    """A list of finite numbers.
+    """Check that a value is a list of finite numbers, and return them as floats.
 
     Raises:
-        ArtifactError: If it is none.
+        ArtifactError: If it is anything else.
     """
     if not isinstance(value, list):
         raise ArtifactError(f"expected {where} to be a list of numbers, got {_KINDS[type(value)]}.")

@@ -66,7 +66,7 @@ _PUBLISHED = {
 
 
 class UnknownLossError(ValueError):
-    """A name is that of no ready loss, or a path that of no file; says what comes near."""
+    """There is no ready loss of a name, or no file at a path; says which name comes near."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class ReadyLoss:
     Args:
         name: Short, for tables and legends.
         loss: The loss itself.
-        about: What it is, one line.
+        about: What the loss is, in one line.
         formula: One line of mathematics.
         source: Where it was published, or empty.
         artifact: Parameters and provenance, if it is a learned one.
@@ -123,19 +123,19 @@ def describe_ready(name: str) -> ReadyLoss:
         UnknownLossError: If there is none of this name.
         ArtifactError: If its file is damaged.
     """
-    known = {_plain(known): known for known in ready_names()}
+    ready = {_plain(ready_name): ready_name for ready_name in ready_names()}
     plain = _plain(name)
     plain = _SHORT.get(plain, plain)
-    if plain not in known:
-        near = difflib.get_close_matches(plain, [*known, *_SHORT], n=1)
-        hint = f" Did you mean '{known.get(near[0], near[0])}'?" if near else ""
+    if plain not in ready:
+        near = difflib.get_close_matches(plain, [*ready, *_SHORT], n=1)
+        hint = f" Did you mean '{ready.get(near[0], near[0])}'?" if near else ""
         raise UnknownLossError(f"there is no ready loss '{name}'.{hint} See lossmeta zoo.")
-    found = known[plain]
-    if found in _BASELINES:
-        return _hand_made(found, _BASELINES[found])
-    if found in _PUBLISHED:
-        return _learned(found, _PUBLISHED[found])
-    return _from_file(_shipped()[found], found)
+    full_name = ready[plain]
+    if full_name in _BASELINES:
+        return _baseline(full_name, _BASELINES[full_name])
+    if full_name in _PUBLISHED:
+        return _learned(full_name, _PUBLISHED[full_name])
+    return _from_file(_shipped()[full_name], full_name)
 
 
 def find_loss(text: str) -> ReadyLoss:
@@ -168,15 +168,16 @@ def _from_file(path: Path, name: str) -> ReadyLoss:
 
 
 def _learned(name: str, artifact: Artifact, path: Path | None = None) -> ReadyLoss:
-    found = artifact.provenance
-    data = [found.get(key) for key in ("network", "data")]
+    provenance = artifact.provenance
+    data = [provenance.get(key) for key in ("network", "data")]
     where = " on ".join(str(part) for part in data if part)
     about = f"Learned loss{', for ' + where if where else ''}."
-    source = str(found.get("source", ""))
+    source = str(provenance.get("source", ""))
     return ReadyLoss(name, artifact.build(), about, artifact.formula(), source, artifact, path)
 
 
-def _hand_made(name: str, cls: type[LossFunction]) -> ReadyLoss:
+def _baseline(name: str, cls: type[LossFunction]) -> ReadyLoss:
+    """A hand-made loss with its defaults; formula and source are read off its docstring."""
     text = inspect.getdoc(cls) or name
     formula = re.search(r"^ +L = (.*(?:\n +[-+] .*)*)", text, re.MULTILINE)
     source = re.search(r"^Source: (.*(?:\n\S.*)*)", text, re.MULTILINE)

@@ -43,7 +43,7 @@ def refuse_functions(config: Any) -> None:
         config: A parsed configuration, none of it made yet.
 
     Raises:
-        ValueError: Names the first such path.
+        ValueError: If there is such a path; the message names the first.
     """
     for path in class_paths(config):
         named = _imported(path)

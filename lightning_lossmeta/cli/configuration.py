@@ -39,7 +39,7 @@ class ConfiguredModule:
         self._make: Callable[[], Any] | None = None
 
     def __call__(self) -> pl.LightningModule:
-        """Make it.
+        """Make the module.
 
         Raises:
             ValueError: If the class does not take these arguments.
@@ -49,7 +49,7 @@ class ConfiguredModule:
         return self._make()  # type: ignore[no-any-return]
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the parser, which can't be sent to other processes."""
+        """Leave out the parser, which can't be sent to other processes."""
         return {"config": self.config, "_make": None}
 
 
@@ -66,7 +66,7 @@ def make_data(config: dict[str, Any]) -> pl.LightningDataModule:
 
 
 def _maker(kind: type, key: str, config: dict[str, Any]) -> Callable[[], Any]:
-    """Parses once, which takes a tenth of a second."""
+    """A factory of what is configured; it parses once, which takes a tenth of a second."""
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(kind, key, fail_untyped=False)
     try:
@@ -90,10 +90,10 @@ def patched(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     >>> patched({"data": {"init_args": {"root": "a"}}}, {"data.init_args.root": "b"})
     {'data': {'init_args': {'root': 'b'}}}
     """
-    made = copy.deepcopy(dict(base))
+    nested = copy.deepcopy(dict(base))
     for key, value in changes.items():
         *path, last = key.split(".")
-        place: Any = made
+        place: Any = nested
         for number, part in enumerate(path):
             if number and isinstance(place, dict) and place.get(part) is None:
                 place[part] = {}
@@ -104,7 +104,7 @@ def patched(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
                 f"'data.init_args.noise', got '{key}'."
             )
         place[last] = copy.deepcopy(value)
-    return made
+    return nested
 
 
 def _stumbled(error: Exception) -> bool:
@@ -170,5 +170,5 @@ def complaint(error: Exception) -> str | None:
     if text.startswith(("Expected", "'")):
         return text
     # The parser wraps what a constructor says among what else it tried.
-    said = re.findall(r"Expected (?:argument )?`.*", text)
-    return "\n".join(dict.fromkeys(said)) or None
+    complaints = re.findall(r"Expected (?:argument )?`.*", text)
+    return "\n".join(dict.fromkeys(complaints)) or None

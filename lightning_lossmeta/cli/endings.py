@@ -10,7 +10,8 @@ import threading
 WRONG_INPUT = 2
 INTERRUPTED = 130
 
-#: Of the machine, not of the user's or this package's code: a traceback would say nothing more.
+#: What to do about errors of the machine, not of the user's or this package's code: a traceback
+#: would say nothing more.
 _MACHINE = {
     errno.ENOSPC: "make room",
     errno.EDQUOT: "make room",

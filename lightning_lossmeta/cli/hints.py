@@ -33,17 +33,17 @@ def with_hint(message: str, parser: ArgumentParser) -> str:
 
     Args:
         message: What the parser says.
-        parser: Whose options are known.
+        parser: The parser, whose options may be meant.
     """
     if "Did you mean" in message:
         return message
-    if found := re.search(r"arguments: --([\w.]+)", message):
+    if match := re.search(r"arguments: --([\w.]+)", message):
         options = {action.dest for action in parser._actions}
-        return message + (_nearest(found[1], options) or _nearest_end(found[1], options))
-    if found := re.search(r"Option '(\w+)' is not accepted", message):
-        return message + _nearest(found[1], _arguments())
-    if found := re.search(r"Given value: ([\w.]+)\s*$", message):
-        return message + _nearest(found[1].rpartition(".")[2], _classes(found[1]))
+        return message + (_nearest(match[1], options) or _nearest_end(match[1], options))
+    if match := re.search(r"Option '(\w+)' is not accepted", message):
+        return message + _nearest(match[1], _arguments())
+    if match := re.search(r"Given value: ([\w.]+)\s*$", message):
+        return message + _nearest(match[1].rpartition(".")[2], _classes(match[1]))
     return message
 
 

@@ -39,7 +39,7 @@ from lightning_lossmeta.task import Objective, Session, Task
 from lightning_lossmeta.training.session import quiet_lightning
 
 #: What of a session is the trainer's, or can't be asked for in a search.
-_NOT_A_USERS: set[str | int] = {
+_NOT_OPTIONS: set[str | int] = {
     "precision",
     "accelerator",
     "devices",
@@ -57,7 +57,7 @@ class SaveSearchConfig(MetaCallback):
         self.text = text
 
     def on_search_start(self, search: Search) -> None:
-        """Write it, unless a resumed run has it."""
+        """Write the configuration, unless a resumed run has it."""
         path = search.directory / "config.yaml"
         if not path.exists():
             write_atomic(path, self.text)
@@ -72,18 +72,18 @@ class LossmetaCLI(LightningCLI):
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
-        """Lightning's, and the search."""
+        """Lightning's subcommands, and the search."""
         made_here = {"model", "datamodule", "task_name", "session"}
         return {**LightningCLI.subcommands(), "search": made_here}
 
     def _prepare_subcommand_parser(
         self, klass: type, subcommand: str, **kwargs: Any
     ) -> LightningArgumentParser:
-        """Lightning's, with the tasks of a search."""
+        """Lightning's parser, with the tasks and the session of a search."""
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
         if subcommand == "search":
             parser.epilog = "--resume RUN --trust goes on with a run that somebody else has made."
-            parser.add_class_arguments(Session, "session", skip=_NOT_A_USERS)
+            parser.add_class_arguments(Session, "session", skip=_NOT_OPTIONS)
             # As plain values, which can be written to config.yaml.
             parser.set_defaults({"session.objectives": [asdict(Objective())]})
             parser.add_argument(
@@ -124,7 +124,7 @@ class LossmetaCLI(LightningCLI):
             raise ValueError(f"Expected argument `seed_everything` to be a seed: {error}") from None
 
     def instantiate_trainer(self, **arguments: Any) -> pl.Trainer:
-        """As Lightning does; a search makes many trainers and lets none advertise."""
+        """Make the trainer; a search makes many, and lets none of them advertise."""
         with quiet_lightning() if self.subcommand == "search" else nullcontext():
             return super().instantiate_trainer(**arguments)
 
@@ -135,10 +135,10 @@ class LossmetaCLI(LightningCLI):
         if chosen.run_dir is None and chosen.resume is None:
             name = Path(str(config.config[0])).stem if config.config else "search"
             chosen.run_dir = str(new_directory(name))
-        kept = config.clone()
-        kept.run_dir = None
-        kept.resume = None
-        text = self._parser("search").dump(kept, skip_none=False)
+        resolved = config.clone()
+        resolved.run_dir = None
+        resolved.resume = None
+        text = self._parser("search").dump(resolved, skip_none=False)
         self.trainer.callbacks.append(SaveSearchConfig(text))  # type: ignore[attr-defined]
 
     def search(self, **arguments: Any) -> None:
@@ -176,7 +176,7 @@ class LossmetaCLI(LightningCLI):
         return tasks
 
     def _task_configs(self) -> dict[str, dict[str, Any]]:
-        """By name of the task its ``model`` and ``data``."""
+        """The ``model`` and ``data`` of each task, by its name."""
         config = self.config["search"]
         base = {"model": as_dict(config.model), "data": as_dict(config.data)}
         changes = as_dict(config)["tasks"] or {"task0": {}}
@@ -259,8 +259,9 @@ def run(arguments: list[str]) -> int:
     try:
         add_current_folder()
         if arguments[0] == "search":
-            given, arguments = arguments, [item for item in arguments if item != "--trust"]
-            arguments = _with_stored_config(arguments, trusted="--trust" in given)
+            trusted = "--trust" in arguments
+            arguments = [item for item in arguments if item != "--trust"]
+            arguments = _with_stored_config(arguments, trusted)
         check_configs(arguments)
         LossmetaCLI(
             trainer_class=MetaLossTrainer,
@@ -274,9 +275,9 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt as stop:
         return interrupted(stop)
     except (ValueError, TypeError, OSError, SearchError) as error:
-        said = str(error) if isinstance(error, SearchError) else complaint(error)
-        if said is None:
+        message = str(error) if isinstance(error, SearchError) else complaint(error)
+        if message is None:
             raise
-        print(f"lossmeta: {said}", file=sys.stderr)
+        print(f"lossmeta: {message}", file=sys.stderr)
         return WRONG_INPUT
     return 0

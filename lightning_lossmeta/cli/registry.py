@@ -60,4 +60,4 @@ def _module(name: str) -> str:
 
 
 def _no_source(name: str) -> None:
-    """Of a loader that has no sources to show."""
+    """Stands in for ``get_source`` of a loader that has no sources to show."""

@@ -27,10 +27,10 @@ class SearchMethod:
     """What a search is asked for beside module and data, as ``lossmeta search`` names it.
 
     Args:
-        family: What is learned.
-        searcher: Proposes candidates.
-        refiner: Improves them before they are trained.
-        evaluator: Trains them.
+        family: The family that the loss is learned in.
+        searcher: What proposes candidates.
+        refiner: What improves candidates before they are trained.
+        evaluator: What trains candidates.
         allocation: Which trainings a generation is spent on.
         callbacks: Filters and other callbacks of the search.
         generations: How often the searcher is asked.
@@ -50,12 +50,12 @@ class SearchMethod:
 
 
 def read_search_method(
-    given: str | Mapping[str, Any], beside: Path | None = None
+    method: str | Mapping[str, Any], beside: Path | None = None
 ) -> dict[str, Any]:
     """A method's configuration as plain values.
 
     Args:
-        given: The file of a method, as those of ``configs/methods``, or ``file`` and what is
+        method: The file of a method, as those of ``configs/methods``, or ``file`` and what is
             different, by dotted keys; or the method's settings themselves.
         beside: Where a file is looked for if it is not there from here.
 
@@ -63,7 +63,7 @@ def read_search_method(
         FileNotFoundError: If there is no such file.
         ValueError: If a key leads nowhere.
     """
-    changes = {"file": given} if isinstance(given, str) else dict(given)
+    changes = {"file": method} if isinstance(method, str) else dict(method)
     path = changes.pop("file", None)
     if path is None:
         return changes
@@ -80,18 +80,18 @@ def make_search_method(config: Mapping[str, Any]) -> SearchMethod:
     """The method that a configuration describes, with objects of its own.
 
     Raises:
-        ValueError: If it describes none.
+        ValueError: If it does not describe a method.
     """
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(SearchMethod, None, sub_configs=True)
     try:
         parsed = parser.parse_object(copy.deepcopy(dict(config)))
         refuse_functions(parsed)
-        made = parser.instantiate_classes(parsed)
+        settings = parser.instantiate_classes(parsed)
     except Exception as error:  # the parser's own kind of error; what it says is for the user
         text = f"Expected the settings of a method, got {dict(config)!r:.300}: {error}"
         raise ValueError(text) from None
-    return SearchMethod(**as_dict(made))
+    return SearchMethod(**as_dict(settings))
 
 
 def _load(path: Path, beside: Path | None) -> dict[str, Any]:

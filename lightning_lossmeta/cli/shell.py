@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from lightning_lossmeta.artifacts import ReadyLoss
 
-# Of tables that go to a file or a pipe.
+# Columns of text that tables have where they go to a file or a pipe.
 _WIDTH = 100
 MAX_CLASSES = 100_000
 
@@ -23,7 +23,7 @@ def reported(program: str, work: Callable[[], None]) -> int:
     """Do something; tell what the user got wrong in one message, without a traceback.
 
     Args:
-        program: Whose message it is.
+        program: Name of the command, which the message begins with.
         work: Raises an error of this package, or one of the file system.
 
     Returns:
@@ -37,14 +37,14 @@ def reported(program: str, work: Callable[[], None]) -> int:
     except KeyboardInterrupt as stop:
         return interrupted(stop)
     except (ArtifactError, ExportError, UnknownLossError, OSError) as error:
-        said = machine_trouble(error) if isinstance(error, OSError) else None
-        print(f"{program}: {printable(said or str(error))}", file=sys.stderr)
+        trouble = machine_trouble(error) if isinstance(error, OSError) else None
+        print(f"{program}: {printable(trouble or str(error))}", file=sys.stderr)
         return WRONG_INPUT
     return 0
 
 
 def console(width: int = _WIDTH) -> Console:
-    """Of the terminal's width, or of ``width`` columns where there is no terminal."""
+    """A console as wide as the terminal, or of ``width`` columns where there is no terminal."""
     from rich.console import Console
 
     return Console() if sys.stdout.isatty() else Console(width=width)
@@ -63,16 +63,16 @@ def class_count(text: str) -> int:
     """An option's number of classes.
 
     Raises:
-        ArgumentTypeError: If it is none.
+        ArgumentTypeError: If the text is no number from 2 to :data:`MAX_CLASSES`.
     """
     if not text.isdecimal() or not 2 <= int(text) <= MAX_CLASSES:
         raise argparse.ArgumentTypeError(f"expected a number from 2 to {MAX_CLASSES}, got '{text}'")
     return int(text)
 
 
-def default_classes(found: Sequence[ReadyLoss]) -> int:
+def default_classes(losses: Sequence[ReadyLoss]) -> int:
     """The class count that the first learned loss was made for, else 10."""
-    for ready in found:
+    for ready in losses:
         if ready.artifact is None:
             continue
         count = ready.artifact.provenance.get("num_classes")

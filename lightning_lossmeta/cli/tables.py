@@ -43,7 +43,7 @@ def provenance(named: Mapping[str, ReadyLoss]) -> Table:
 
 
 def parameters(ready: ReadyLoss) -> str:
-    """Names and values on one line."""
+    """Names and values of a loss's parameters on one line."""
     if ready.artifact is None:
         return ready.loss.extra_repr()
     candidate, family = ready.artifact.candidate, ready.artifact.family
@@ -52,8 +52,10 @@ def parameters(ready: ReadyLoss) -> str:
     text = ", ".join(pairs[:_PARAMETERS_SHOWN])
     if len(pairs) > _PARAMETERS_SHOWN:
         text += f", ... ({len(pairs)} in all)"
-    found = ready.artifact.normalisation
-    return text if found is None else f"{text}; normalised for {found.num_classes} classes"
+    normalisation = ready.artifact.normalisation
+    if normalisation is None:
+        return text
+    return f"{text}; normalised for {normalisation.num_classes} classes"
 
 
 def key_figures(losses: Mapping[str, LossFunction], num_classes: int) -> list[Table]:
@@ -84,13 +86,15 @@ def _column(loss: LossFunction, num_classes: int) -> dict[str, str]:
         "untrained: gamma of others": f"{here.gamma_nontarget:.4g}",
         "starts to learn (exact)": _yes(here.trainable),
     }
-    column |= {f"  {n} classes": _yes(found.trainable) for n, found in further.items()}
+    column |= {f"  {n} classes": _yes(summary.trainable) for n, summary in further.items()}
     column |= {
         "starts to learn (published)": _yes(here.trainable_published),
         "gradient / CE's, untrained": f"{here.gradient_untrained:.3g}",
         "gradient / CE's, all p (rms)": f"{here.gradient_typical:.3g}",
     }
-    column |= {f"  {n} classes ": f"{found.gradient_typical:.3g}" for n, found in further.items()}
+    column |= {
+        f"  {n} classes ": f"{summary.gradient_typical:.3g}" for n, summary in further.items()
+    }
     column["implied learning-rate factor"] = f"{here.learning_rate_factor:.3g}"
     return column
 

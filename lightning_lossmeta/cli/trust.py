@@ -50,7 +50,7 @@ def confirm(config: Path, trusted: bool) -> None:
     """Let a configuration pass that was made here, or that the user trusts; then it is sealed.
 
     Args:
-        config: Of a run.
+        config: The configuration file of a run.
         trusted: Whether the user has said so already.
 
     Raises:
@@ -85,7 +85,7 @@ def _seal_of(config: Path) -> Path:
 
 
 def _digest(config: Path) -> str | None:
-    """Of a file under the user's key; ``None`` where there is no place for a key."""
+    """The digest of a file under the user's key; ``None`` where there is no place for a key."""
     key = _key()
     return key and hmac.new(bytes.fromhex(key), config.read_bytes(), hashlib.sha256).hexdigest()
 

@@ -119,7 +119,7 @@ def check_configs(argv: list[str]) -> None:
 
 
 def _load_option(text: str) -> Any:
-    """As jsonargparse's own: what looks like a set, or like a key alone, is text."""
+    """Read an option as jsonargparse does: what looks like a set, or a key alone, is text."""
     value = load_yaml(text)
     if isinstance(value, dict) and value and all(item is None for item in value.values()):
         names = set(text.strip(" {}").replace(" ", "").split(","))

@@ -25,20 +25,20 @@ _METRICS = {
 #: Characters of a message that a caption shows.
 MESSAGE = 300
 
-#: Seconds of the candidates of the search that a loss came from.
+#: Metric: the seconds that the candidates took of the search that a loss came from.
 SEARCH_SECONDS = "search_seconds"
 
-#: One where a search found nothing and a usual loss stands in.
+#: Metric: 1 where a search found nothing and a default loss stands in.
 NOT_LEARNED = "not_learned"
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column.
+    """A column of the table.
 
     Args:
-        heading: Its title.
-        cell: The text of a row.
+        heading: The title above it.
+        cell: Makes the text that stands in the column of a row.
     """
 
     heading: str
@@ -46,52 +46,54 @@ class Column:
 
 
 def columns(rows: Sequence[Row], score: str, baseline: str) -> list[Column]:
-    """What is known of these rows.
+    """The columns that a table of these rows has: a further figure has one if any row knows it.
 
     Args:
-        rows: Of one task.
-        score: What the scores are.
+        rows: The rows of one task.
+        score: What the scores are, e.g. ``"test accuracy"``.
         baseline: Name of the loss that the others are tested against.
     """
-    found = [
+    shown = [
         Column("loss", lambda row: row.name),
         Column(f"{score}, mean ± std", _scores),
     ]
-    found += [
+    shown += [
         Column(heading, lambda row, name=name: spread(row.metrics.get(name, ())))  # type: ignore[misc]
         for name, heading in _METRICS.items()
         if any(name in row.metrics for row in rows)
     ]
     if any(row.tuning for row in rows):
-        found.append(Column("lr factor", _factor))
-    found.append(Column(f"p against {baseline}", _p_value))
+        shown.append(Column("lr factor", _factor))
+    shown.append(Column(f"p against {baseline}", _p_value))
     if any(SECONDS in row.metrics for row in rows):
-        found.append(Column("s a fit", _fit_seconds))
+        shown.append(Column("s a fit", _fit_seconds))
     if any(SEARCH_SECONDS in row.metrics for row in rows):
-        found.append(Column("min a search", _search_minutes))
-    return found
+        shown.append(Column("min a search", _search_minutes))
+    return shown
 
 
 def caption(rows: Sequence[Row], baseline: str, baseline_better: bool = False) -> str:
-    """What a reader must know to read the table.
+    """What a reader must know to read the table: counts of trainings, the test, and failures.
 
     Args:
-        rows: Of one task.
-        baseline: As for :func:`~lightning_lossmeta.comparison.with_p_values`.
-        baseline_better: As there.
+        rows: The rows of one task.
+        baseline: Name of the loss that the others are tested against.
+        baseline_better: Whether the test asks if the baseline is better than the others.
     """
     text = f"{_counts(rows)}. {_test(rows, baseline, baseline_better)}."
     if any(row.at_edge for row in rows):
         text += " * at the edge of the grid: a wider one may do better."
     for row in rows:
-        if usual := sum(row.metrics.get(NOT_LEARNED, ())):
-            count = round(usual / len(row.scores) * row.searches)
-            text += f" {row.name}: {count} of {row.searches} searches found nothing, a usual loss."
+        if not_learned := sum(row.metrics.get(NOT_LEARNED, ())):
+            count = round(not_learned / len(row.scores) * row.searches)
+            text += (
+                f" {row.name}: {count} of {row.searches} searches found nothing, a default loss."
+            )
     return " ".join([text, *(note for row in rows for note in _failures(row))])
 
 
 def _test(rows: Sequence[Row], baseline: str, baseline_better: bool) -> str:
-    """What the p-values are of."""
+    """Which question the p-values answer, and by which test."""
     others = [row for row in rows if row.name != baseline]
     bases = [row for row in rows if row.name == baseline]
     pairs = [are_paired(row, base) for base in bases for row in others]

@@ -83,9 +83,9 @@ def compare_losses(
     seeds of their own; then fresh seeds, the same for all losses, give initial weights and batches.
 
     Args:
-        losses: By name.
+        losses: Losses and training methods by name.
         tasks: Module, data and session of each; their names differ.
-        evaluator: Trains.
+        evaluator: What trains the runs.
         settings: Seeds, grid and budget.
         progress: Called with the stage, how many of its trainings are done, and of how many.
         store: Keeps each training's result and knows those of before.
@@ -138,18 +138,18 @@ def compare_losses(
     best = {key: _best_factor(scores) for key, scores in tuning.items()}
     keys, runs = [], []
     for task in tasks:
-        wanted = sorted({best[task.name, name] for name in losses})
-        for variant, factor in _variants(task, settings, wanted, tuning=False):
+        factors = sorted({best[task.name, name] for name in losses})
+        for variant, factor in _variants(task, settings, factors, tuning=False):
             for name in losses:
                 if best[task.name, name] == factor:
                     keys.append((task.name, name))
                     runs.append(Run(name, variant))
-    found: dict[tuple[str, str], list[Evaluation]] = {key: [] for key in tuning}
+    scored: dict[tuple[str, str], list[Evaluation]] = {key: [] for key in tuning}
     for key, result in zip(keys, train(runs, "scoring"), strict=True):
-        found[key].append(result)
+        scored[key].append(result)
     sessions = {task.name: task.session for task in tasks}
     rows = []
-    for (task_name, name), results in found.items():
+    for (task_name, name), results in scored.items():
         factor = best[task_name, name]
         rows.append(
             Row(
@@ -216,7 +216,7 @@ _SCORES = ComparisonScores()
 def _mean_scores(
     places: Sequence[tuple[str, str, float]], results: Sequence[Evaluation]
 ) -> dict[tuple[str, str], dict[float, float]]:
-    """By task and loss, the mean fitness at each factor."""
+    """The mean fitness at each factor, by task and loss."""
     scores: dict[tuple[str, str], dict[float, list[float]]] = {}
     for (task, name, factor), result in zip(places, results, strict=True):
         scores.setdefault((task, name), {}).setdefault(factor, []).append(result.fitness)
@@ -246,26 +246,26 @@ def _score(result: Evaluation, objective: Objective) -> float:
 
 
 def _metrics(results: Sequence[Evaluation], monitor: str) -> dict[str, tuple[float, ...]]:
-    """By name, one figure a seed."""
+    """The further figures of a row by name, one value a seed."""
     names = list(dict.fromkeys(name for item in results for name in item.metrics))
-    found = {name: tuple(item.metrics.get(name, math.nan) for item in results) for name in names}
+    metrics = {name: tuple(item.metrics.get(name, math.nan) for item in results) for name in names}
     at_best = tuple(_at_best_validation(item, monitor) for item in results)
     if any(map(math.isfinite, at_best)):
-        found[AT_BEST] = at_best
-    found[SECONDS] = tuple(item.seconds for item in results)
-    return found
+        metrics[AT_BEST] = at_best
+    metrics[SECONDS] = tuple(item.seconds for item in results)
+    return metrics
 
 
 def _at_best_validation(result: Evaluation, monitor: str) -> float:
     """The test score where the validation accuracy is highest, or the squared error least.
 
-    The earliest of equal ones. NaN where the curve has a single point, whose score is the one at
-    the end.
+    Of equal points the earliest counts. It is NaN where the curve has a single point, whose score
+    is the one at the end.
     """
     scores = dict(result.curves.get(monitor, ()))
     sign = 1.0 if VALIDATION in result.curves else -1.0
     curve = result.curves.get(VALIDATION) or result.curves.get(VALIDATION_ERROR, ())
-    known = [(step, sign * value) for step, value in curve if step in scores]
-    if len(known) < 2:
+    points = [(step, sign * value) for step, value in curve if step in scores]
+    if len(points) < 2:
         return math.nan
-    return scores[max(known, key=lambda point: (point[1], -point[0]))[0]]
+    return scores[max(points, key=lambda point: (point[1], -point[0]))[0]]

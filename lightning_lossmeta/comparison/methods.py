@@ -21,15 +21,15 @@ class WrappedModule:
     """Makes a task's module and has a method wrap it.
 
     Args:
-        task: Whose module.
-        method: Wraps it.
+        task: The task whose module is made.
+        method: The training method that wraps the module.
     """
 
     task: Task
     method: TrainingMethod
 
     def __call__(self) -> pl.LightningModule:
-        """Make it; the caller has set the seed, as for any factory."""
+        """Make the wrapped module; the caller has set the seed, as for any factory."""
         module: pl.LightningModule | Callable[[], pl.LightningModule] = self.task.module
         if isinstance(module, pl.LightningModule):
             return self.method.wrap(self.task.fresh_module())

@@ -17,10 +17,10 @@ class NamedLosses(LossFamily):
     """A finite family: one candidate a name.
 
     Args:
-        losses: By name.
+        losses: The losses by name.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If there is no loss.
     """
 
     name = "named"
@@ -34,7 +34,7 @@ class NamedLosses(LossFamily):
         self.space = FiniteSpace(tuple(self.losses))
 
     def candidates(self) -> list[Candidate]:
-        """All of them, in order."""
+        """A candidate for each loss, in the order of their names in the mapping."""
         return [Candidate(name) for name in self.space.structures]
 
     def build(self, candidate: Candidate) -> LossFunction:
@@ -46,13 +46,13 @@ class NamedLosses(LossFamily):
     def read(self, loss: LossFunction) -> Candidate:
         """The name of the loss that is equal by value."""
         value = _value(loss)
-        for name, known in self.losses.items():
-            if _value(known) == value:
+        for name, named in self.losses.items():
+            if _value(named) == value:
                 return Candidate(name)
         raise ValueError(f"Expected one of {sorted(self.losses)}, got {loss!r}.")
 
     def formula(self, candidate: Candidate) -> str:
-        """Its name."""
+        """The candidate's name, which stands for its formula."""
         return str(candidate.structure)
 
     def settings(self) -> dict[str, Any]:

@@ -20,8 +20,8 @@ def pooled(rows: Sequence[Row], methods: Mapping[str, Sequence[str]]) -> list[Ro
     of the losses.
 
     Args:
-        rows: Of any number of tasks.
-        methods: By name of a method the names of its losses.
+        rows: Rows of any number of tasks.
+        methods: The names of each method's losses, by the name of the method.
 
     Returns:
         In the place of a method's first loss a row with the scores of all, search after search,
@@ -44,7 +44,7 @@ def best_searches(rows: Sequence[Row], methods: Mapping[str, Sequence[str]]) -> 
 
     Args:
         rows: As for :func:`pooled`, with tuned learning rates.
-        methods: As there.
+        methods: As for :func:`pooled`.
 
     >>> first = Row("GP 1", 1.0, False, (0.5, 0.7), tuning={1.0: 0.6, 3.0: math.nan})
     >>> second = Row("GP 2", 3.0, True, (0.9, 0.8), tuning={1.0: 0.5, 3.0: 0.7})
@@ -66,13 +66,13 @@ def _merged(
 ) -> list[Row]:
     """One row for each method and task, in the place of the first of its losses."""
     homes = {loss: method for method, losses in methods.items() for loss in losses}
-    found: list[Row] = []
+    merged: list[Row] = []
     for group in by_task(rows).values():
         names = dict.fromkeys(homes.get(row.name, row.name) for row in group)
         for name in names:
             members = [row for row in group if homes.get(row.name, row.name) == name]
-            found.append(members[0] if name not in methods else merge(name, members))
-    return found
+            merged.append(members[0] if name not in methods else merge(name, members))
+    return merged
 
 
 def _validated(row: Row) -> float:
@@ -82,6 +82,7 @@ def _validated(row: Row) -> float:
 
 
 def _as_one(name: str, members: Sequence[Row]) -> Row:
+    """One row with the scores, metrics and failures of all members, one member after the other."""
     metrics = dict.fromkeys(metric for row in members for metric in row.metrics)
     return Row(
         name,
@@ -102,7 +103,7 @@ def _as_one(name: str, members: Sequence[Row]) -> Row:
 
 
 def _failures(members: Sequence[Row]) -> Iterator[tuple[int, str]]:
-    """By place among the scores of all."""
+    """The failures of all members, by place among their joined scores."""
     first = 0
     for row in members:
         yield from ((first + place, message) for place, message in row.failures.items())

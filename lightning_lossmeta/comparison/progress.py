@@ -35,12 +35,12 @@ class ComparisonProgress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close it."""
+        """Close the bar."""
         if self._bar is not None:
             self._bar.stop()
 
     def __call__(self, stage: str, done: int, count: int) -> None:
-        """Move on.
+        """Show how far a stage has come.
 
         Args:
             stage: What the trainings are for.
@@ -52,7 +52,7 @@ class ComparisonProgress:
             self._stage, self._started, self._said, self._known = stage, now, 0.0, done
             if self._bar is not None:
                 self._bar.add_task(stage, total=count)
-        if now - self._started < 0.5:  # known of before
+        if now - self._started < 0.5:  # results that the store holds
             self._known = done
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[-1], completed=done)

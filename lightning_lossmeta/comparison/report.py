@@ -41,7 +41,7 @@ class Report:
     baseline_better: bool = False
 
     def table(self, title: str) -> RenderableType:
-        """For the terminal."""
+        """Tables for the terminal, one a task, with the average ranks below them."""
         groups = by_task(self.rows)
         tables = [
             self._table(rows, f"{title}: {name}" if len(groups) > 1 else title)
@@ -57,7 +57,7 @@ class Report:
         return verdict(self.rows, self.baseline, self.mode, self.baseline_better)
 
     def markdown(self) -> str:
-        """As Markdown tables, one a task."""
+        """The rows as Markdown tables, one a task, with average ranks and the verdict."""
         parts = []
         groups = by_task(self.rows)
         for name, rows in groups.items():
@@ -74,7 +74,7 @@ class Report:
         return "\n".join(parts)
 
     def latex(self) -> str:
-        """As LaTeX tables (``booktabs``), one a task."""
+        """The rows as LaTeX tables (``booktabs``), one a task."""
         parts = []
         for name, rows in by_task(self.rows).items():
             shown = self._columns(rows)
@@ -108,7 +108,7 @@ class Report:
         return columns(rows, self.score, self.baseline)
 
     def _table(self, rows: Sequence[Row], title: str) -> Table:
-        made = Table(
+        table = Table(
             title=Text(title),
             title_justify="left",
             caption=Text(self._caption(rows)),
@@ -116,12 +116,12 @@ class Report:
         )
         shown = self._columns(rows)
         for number, column in enumerate(shown):
-            made.add_column(
+            table.add_column(
                 Text(column.heading), justify="right" if number else "left", no_wrap=not number
             )
         for row in rows:
-            made.add_row(*(Text(one_line(column.cell(row))) for column in shown))
-        return made
+            table.add_row(*(Text(one_line(column.cell(row))) for column in shown))
+        return table
 
     def _caption(self, rows: Sequence[Row]) -> str:
         return caption(rows, self.baseline, self.baseline_better)

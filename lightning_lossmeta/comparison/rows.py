@@ -22,11 +22,13 @@ class Row:
     """One loss's result on one task.
 
     Args:
-        name: Of the loss.
+        name: Name of the loss.
         factor: Its best learning-rate factor on the validation split.
         at_edge: Whether that is the least or largest of the grid.
-        scores: On the test split at the end of training, one a seed; NaN where training diverged.
-        p_value: Of the test against the baseline; NaN for that one itself, and where scores lack.
+        scores: Scores on the test split at the end of training, one a seed; NaN where training
+            diverged.
+        p_value: P-value of the test against the baseline; NaN for the baseline, and where scores
+            are missing.
         tuning: Mean validation score by factor.
         task: Name of the task.
         metrics: Further figures by name, one a seed, NaN where there is none.
@@ -63,12 +65,12 @@ class Row:
 
     @property
     def mean(self) -> float:
-        """Over the seeds."""
+        """The mean of the scores over the seeds."""
         return float(np.mean(self.scores))
 
     @property
     def std(self) -> float:
-        """Over the seeds, with n - 1."""
+        """The standard deviation of the scores over the seeds, with n - 1."""
         return deviation(self.scores)
 
 
@@ -77,7 +79,7 @@ class ComparisonError(RuntimeError):
 
 
 def refuse_if_all_failed(rows: Sequence[Row]) -> None:
-    """Failures of all trainings are no loss's fault.
+    """Refuse a comparison of which every training failed, which is no loss's fault.
 
     Raises:
         ComparisonError: If no row has a training that did not fail.
@@ -97,10 +99,10 @@ def deviation(values: Sequence[float]) -> float:
 
 def by_task(rows: Sequence[Row]) -> dict[str, list[Row]]:
     """The rows of each task, in order."""
-    found: dict[str, list[Row]] = {}
+    groups: dict[str, list[Row]] = {}
     for row in rows:
-        found.setdefault(row.task, []).append(row)
-    return found
+        groups.setdefault(row.task, []).append(row)
+    return groups
 
 
 def with_p_values(
@@ -112,7 +114,7 @@ def with_p_values(
     their means for a sample, which pair with nothing: there the test is Welch's.
 
     Args:
-        rows: Of any number of tasks.
+        rows: Rows of any number of tasks.
         baseline: Name of the loss that each of the others is held against.
         mode: Whether the most (``"max"``) or the least (``"min"``) is the best.
         baseline_better: Ask whether the baseline is better than each of the others, not whether
@@ -130,8 +132,8 @@ def with_p_values(
         (base,) = (row for row in group if row.name == baseline)
         others = [row for row in group if row is not base]
         values = holm([_p_value(row, base, "greater" if greater else "less") for row in others])
-        known = {row.name: float(p) for row, p in zip(others, values, strict=True)}
-        tested += [replace(row, p_value=known.get(row.name, math.nan)) for row in group]
+        p_values = {row.name: float(p) for row, p in zip(others, values, strict=True)}
+        tested += [replace(row, p_value=p_values.get(row.name, math.nan)) for row in group]
     return tested
 
 

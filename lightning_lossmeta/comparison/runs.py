@@ -57,9 +57,7 @@ class RunStore:
         self._results: dict[str, Evaluation] = {}
 
     def get(self, identity: dict[str, Any] | None) -> Evaluation | None:
-        """The result of a training, or ``None``.
-
-        A file that can't be read counts as none.
+        """The result of a training; ``None`` if it is not kept, or its file can't be read.
 
         Args:
             identity: What was trained; ``None`` for what can't be known again.
@@ -80,7 +78,7 @@ class RunStore:
 
         Args:
             identity: What was trained; ``None`` for what can't be known again, and is not kept.
-            result: What came of it.
+            result: The evaluation that the training ended with.
         """
         if identity is None:
             return
@@ -103,10 +101,10 @@ def train_runs(
 
     Args:
         runs: What to train.
-        methods: By name.
-        evaluator: Trains.
-        store: Gives and takes results.
-        done: Called with each run and its result, known ones first.
+        methods: The methods by name.
+        evaluator: What trains the runs.
+        store: Where results are looked up, and kept as soon as they are there.
+        done: Called with each run and its result, stored ones first.
 
     Returns:
         One result a run, in order.
@@ -117,10 +115,10 @@ def train_runs(
     identify = _Identities(methods)
     identities = [identify(run) for run in runs]
     results = {place: store.get(identity) for place, identity in enumerate(identities)}
-    for place, known in results.items():
-        if known is not None:
-            done(runs[place], known)
-    missing = [place for place, known in results.items() if known is None]
+    for place, stored in results.items():
+        if stored is not None:
+            done(runs[place], stored)
+    missing = [place for place, stored in results.items() if stored is None]
     jobs = _jobs([runs[place] for place in missing], methods)
     losses: dict[str, Any] = {name: loss_of(item) for name, item in methods.items()}
     for position, result in evaluator.run(jobs, NamedLosses(losses)) if jobs else ():
@@ -191,10 +189,10 @@ def repeated(methods: dict[str, Method]) -> tuple[str, str] | None:
 
     What can't be compared by value is the same as nothing else.
     """
-    known: dict[str, str] = {}
+    names: dict[str, str] = {}
     for name, method in methods.items():
         try:
-            first = known.setdefault(digest(fingerprint(method)), name)
+            first = names.setdefault(digest(fingerprint(method)), name)
         except FingerprintError:
             continue
         if first != name:
@@ -210,7 +208,7 @@ def _written(result: Evaluation) -> dict[str, Any]:
 
 
 def _with_text(value: Any) -> Any:
-    """JSON has no infinities: as text."""
+    """Write numbers that are not finite as text, since JSON has none."""
     if isinstance(value, dict):
         return {key: _with_text(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

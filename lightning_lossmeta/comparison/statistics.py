@@ -15,7 +15,7 @@ from lightning_lossmeta._validation import check_at_least
 Alternative = Literal["greater", "less", "two-sided"]
 Array = npt.NDArray[np.float64]
 
-#: Of differences of numbers that are at most one.
+#: What rounding can make of the difference of two numbers of at most one.
 _ROUNDING = 16 * float(np.finfo(np.float64).eps)
 
 
@@ -229,13 +229,13 @@ def cliques(ranks: npt.ArrayLike, cd: float) -> list[tuple[int, ...]]:
         raise ValueError(f"Expected argument `cd` to be positive, got {cd}.")
     order = np.argsort(values, kind="stable")
     ordered = values[order]
-    found, reached = [], 0
+    groups, reached = [], 0
     for first in range(len(order)):
         end = int(np.searchsorted(ordered - ordered[first], cd))
         if end - first > 1 and end > reached:
-            found.append(tuple(order[first:end].tolist()))
+            groups.append(tuple(order[first:end].tolist()))
         reached = max(reached, end)
-    return found
+    return groups
 
 
 def _ranks(scores: npt.ArrayLike) -> Array:

@@ -28,7 +28,7 @@ def verdict(
     test of the opposite does, and otherwise no difference was shown.
 
     Args:
-        rows: Of any number of tasks, each of which has sentences of its own.
+        rows: Rows of any number of tasks, each of which has sentences of its own.
         baseline: Name of the loss that each of the others is held against.
         mode: Whether the most (``"max"``) or the least (``"min"``) is the best.
         baseline_better: Ask whether the baseline, as a learned loss, is better than the others.
@@ -36,11 +36,11 @@ def verdict(
     Raises:
         ValueError: If there is no loss of that name.
 
-    >>> usual = Row("cross-entropy", 1.0, False, (0.90, 0.93, 0.93))
+    >>> baseline = Row("cross-entropy", 1.0, False, (0.90, 0.93, 0.93))
     >>> learned = Row("learned", 1.0, False, (0.93, 0.95, 0.97))
-    >>> verdict([learned, usual], "learned", baseline_better=True)
+    >>> verdict([learned, baseline], "learned", baseline_better=True)
     ['learned is better than cross-entropy (p = 0.018).']
-    >>> verdict([learned, usual], "learned", mode="min", baseline_better=True)
+    >>> verdict([learned, baseline], "learned", mode="min", baseline_better=True)
     ['learned is worse than cross-entropy (p = 0.018): keep cross-entropy.']
     """
     asked = by_task(with_p_values(rows, baseline, mode, baseline_better))
@@ -55,7 +55,7 @@ def verdict(
 def _sentences(
     rows: Sequence[Row], opposite: Sequence[Row], baseline: str, baseline_better: bool
 ) -> list[str]:
-    """One for each outcome that there is."""
+    """A sentence for each outcome that occurs, and one for losses that were not tested."""
     outcomes: dict[_Outcome, dict[str, str]] = {outcome: {} for outcome in _Outcome}
     for row, other_way in zip(rows, opposite, strict=True):
         if row.name != baseline:
@@ -64,19 +64,19 @@ def _sentences(
     untested = outcomes.pop(_Outcome.UNTESTED)
     any_better = bool(outcomes[_Outcome.BETTER])
     sentences = []
-    for outcome, held in outcomes.items():
-        if held:
-            others = _listed(list(held.values()), "and")
+    for outcome, described in outcomes.items():
+        if described:
+            others = _listed(list(described.values()), "and")
             subject, reference = (baseline, others) if baseline_better else (others, baseline)
-            plural = len(held) > 1 and not baseline_better
-            keep = _listed(list(held), "or") if baseline_better else baseline
+            plural = len(described) > 1 and not baseline_better
+            keep = _listed(list(described), "or") if baseline_better else baseline
             advice = "" if any_better and not baseline_better else f": keep {keep}"
             sentences.append(_sentence(outcome, subject, reference, plural, advice))
     return [*sentences, *([_untested(rows, list(untested), baseline)] if untested else [])]
 
 
 def _outcome(p_value: float, opposite: float) -> tuple[_Outcome, float]:
-    """Which it is, with the p-value that says so."""
+    """The outcome of a test and of its opposite, with the p-value that says so."""
     if math.isnan(p_value):
         return _Outcome.UNTESTED, p_value
     if p_value < LEVEL:

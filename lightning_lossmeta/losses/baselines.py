@@ -1,4 +1,4 @@
-"""What losses of each link are held against."""
+"""The hand-made losses of each link, which learned ones are held against."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from lightning_lossmeta.losses.regression import (
 
 @singledispatch
 def baseline_losses(link: Link) -> dict[str, LossFunction]:
-    """The usual losses of a link, by name; the first is what training is for by default.
+    """The losses that learned ones of a link are held against, by name; the default comes first.
 
     Raises:
-        TypeError: If none are known of such a link.
+        TypeError: If no baselines are known of such a link.
 
     >>> list(baseline_losses(Softmax())), list(baseline_losses(Sigmoid()))
     (['cross-entropy', 'MSE'], ['binary cross-entropy'])

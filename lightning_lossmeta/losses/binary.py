@@ -1,4 +1,4 @@
-"""The usual loss of binary and multi-label problems."""
+"""Binary cross-entropy, the baseline of binary and multi-label problems."""
 
 from __future__ import annotations
 

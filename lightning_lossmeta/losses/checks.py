@@ -9,17 +9,17 @@ from torch import Tensor
 
 
 def check_interval(name: str, value: float, low: float, high: float, closed: str = "[]") -> float:
-    """A number, if it lies in an interval.
+    """Check that a number lies in an interval, and return it.
 
     Args:
-        name: Of the argument, for the message.
-        value: What came.
-        low: Lower end.
-        high: Upper end.
+        name: Name of the argument, for the message.
+        value: The number to check.
+        low: The lower end of the interval.
+        high: The upper end of the interval.
         closed: A bracket for each end: ``[]``, ``(]``, ``[)`` or ``()``.
 
     Raises:
-        ValueError: If it is no number or lies outside.
+        ValueError: If ``value`` is no finite number, or lies outside.
 
     >>> check_interval("q", 0.7, 0, 1, "(]")
     0.7
@@ -42,7 +42,7 @@ def check_not_empty(output: Tensor) -> None:
     """Refuse an empty batch, whose mean is no number.
 
     Args:
-        output: ``(B, ...)``.
+        output: What a network puts out ``(B, ...)``.
 
     Raises:
         ValueError: If it has no entries.
@@ -124,7 +124,7 @@ def check_probabilities(target: Tensor) -> None:
     """Refuse soft targets that are no probabilities, where that makes no device wait.
 
     Args:
-        target: ``(B, n, ...)``.
+        target: Probabilities of the classes ``(B, n, ...)``.
 
     Raises:
         ValueError: If an entry is negative, or a sum over the classes is not one, as that of
@@ -149,8 +149,8 @@ def check_one_shape(output: Tensor, target: Tensor) -> None:
     """Refuse outputs and targets of two shapes, of which nothing is broadcast.
 
     Args:
-        output: ``(B, ...)``.
-        target: Of that shape.
+        output: What a network puts out ``(B, ...)``.
+        target: What it should put out, of the same shape.
 
     Raises:
         ValueError: If the shapes differ, or there is no batch.
@@ -177,7 +177,7 @@ def can_be_read(values: Tensor) -> bool:
 
 
 def check_values(output: Tensor, target: Tensor, ignore_index: int) -> None:
-    """Refuse NaN logits and targets that are none; reads values, which makes a GPU wait.
+    """Refuse NaN logits and values that are no targets; reads them, which makes a GPU wait.
 
     Args:
         output: Logits ``(B, n, ...)``.
@@ -185,7 +185,7 @@ def check_values(output: Tensor, target: Tensor, ignore_index: int) -> None:
         ignore_index: The one index that may lie outside the range.
 
     Raises:
-        ValueError: Naming the argument, what was expected and what came.
+        ValueError: If a logit is NaN, or a target lies outside of its range.
     """
     nans = int(torch.isnan(output).sum())
     if nans:

@@ -90,7 +90,7 @@ def at_target(
     """Sum_k w_k y_k function(log h_k), which for class indices touches the target alone.
 
     Args:
-        function: Element by element.
+        function: A function that works element by element.
         log_h: Log-probabilities ``(B, n, ...)``.
         target: Class indices ``(B, ...)`` or probabilities ``(B, n, ...)``.
         weight: One number a class.

@@ -60,5 +60,5 @@ class ElementwiseLoss(LossFunction):
         return self.link.reduce(self.values(h, soft_target(h, target)), target)
 
     def extra_repr(self) -> str:
-        """The link, for ``print``, unless it is the usual one."""
+        """The link, for ``print``, unless it is the default, the softmax."""
         return "" if self.link == Softmax() else f"link={self.link!r}"

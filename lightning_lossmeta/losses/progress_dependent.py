@@ -87,8 +87,8 @@ def at_progress(module: nn.Module, value: float) -> Iterator[None]:
         yield
     finally:
         with torch.no_grad():
-            for progress, kept in zip(_progress_tensors(module), before, strict=True):
-                progress.copy_(kept)
+            for progress, former in zip(_progress_tensors(module), before, strict=True):
+                progress.copy_(former)
 
 
 def depends_on_progress(module: nn.Module) -> bool:

@@ -186,7 +186,7 @@ class FocalSparseLabelSmoothing(ClassificationLoss):
         self.eps = check_interval("eps", eps, 0, 1, "()")
 
     def values(self, log_h: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
-        """Pull (1 - p)^gamma, push p^gamma."""
+        """The formula above: (1 - p)^gamma weighs the target, p^gamma the other classes."""
         return _focal_sparse_label_smoothing(log_h, target, weight, self.xi, self.gamma, self.eps)
 
     def extra_repr(self) -> str:

@@ -35,7 +35,7 @@ def reverse_cross_entropy(
         log_h: Log-probabilities ``(B, n, ...)``.
         target: Class indices ``(B, ...)``, for which it is -log_zero (1 - p), or probabilities.
         weight: One number a class.
-        log_zero: What stands for log 0.
+        log_zero: The number that stands for log 0.
 
     Returns:
         ``(B, ...)``.

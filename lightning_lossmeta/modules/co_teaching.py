@@ -39,7 +39,7 @@ class CoTeaching(SmallLossMethod):
 
 
 class CoTeachingModule(TwoNetworksModule):
-    """What :class:`CoTeaching` trains."""
+    """The two networks that :class:`CoTeaching` trains."""
 
     def joint_loss(self, first: Tensor, second: Tensor, target: Tensor, drop_rate: float) -> Tensor:
         """The sum of both networks' losses, each on what its peer chose."""

@@ -21,7 +21,7 @@ class CompiledGradients:
 
     Args:
         losses: Losses (C,) out of parameters and buffers by name, inputs and target.
-        mode: Of ``torch.compile``.
+        mode: A mode of ``torch.compile``, e.g. ``"default"``.
 
     Attributes:
         broken: Whether compiling failed, so that calls give ``None``.

@@ -61,7 +61,7 @@ class ForwardCorrected(TrainingMethod):
 
 
 class ForwardCorrectedModule(SupervisedModule):
-    """What :class:`ForwardCorrected` trains.
+    """The module that :class:`ForwardCorrected` trains.
 
     T is estimated when a fit starts, unless it is known, from an earlier fit or a checkpoint. The
     logged ``train_loss`` is corrected; ``val_loss`` and ``test_loss`` are not.
@@ -117,7 +117,7 @@ class ForwardCorrectedModule(SupervisedModule):
             checkpoint["transition"] = self.correction.transition.cpu()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take T up."""
+        """Take T from the checkpoint, so that it is not estimated again."""
         if "transition" in checkpoint:
             self._correct_by(checkpoint["transition"])
 

@@ -55,7 +55,7 @@ class JoCoR(SmallLossMethod):
 
 
 class JoCoRModule(TwoNetworksModule):
-    """What :class:`JoCoR` trains.
+    """The two networks that :class:`JoCoR` trains.
 
     Args:
         module: Gives the first network, loss, optimiser, schedule and metric.
@@ -82,7 +82,7 @@ def symmetric_divergence(first: Tensor, second: Tensor) -> Tensor:
 
     Args:
         first: Logits (B, n, ...) of p.
-        second: Those of q.
+        second: Logits of q, of the same shape.
 
     Returns:
         ``(B,)``, the mean over further dimensions.

@@ -15,12 +15,12 @@ def check_maker(maker: Any, products: tuple[type, ...], name: str) -> None:
     whose result :func:`check_made` looks at.
 
     Args:
-        maker: What was given.
+        maker: The class, partial or function to check.
         products: The classes, one of which it is to make.
-        name: Of the argument.
+        name: Name of the argument, for the message.
 
     Raises:
-        ValueError: Says what was expected and what came.
+        ValueError: If ``maker`` is none of these, or a class of another kind.
 
     >>> import os
     >>> check_maker(partial(os.system, "ls"), (int,), "optimizer")
@@ -32,8 +32,8 @@ def check_maker(maker: Any, products: tuple[type, ...], name: str) -> None:
         # The command line's parser makes partials of an instantiator, with the class as argument.
         classes = [value for value in target.args if inspect.isclass(value)]
         target = classes[0] if classes else target.func
-    made = inspect.isclass(target) and issubclass(target, products)
-    if not made and (target is not maker or not isinstance(target, (FunctionType, MethodType))):
+    makes = inspect.isclass(target) and issubclass(target, products)
+    if not makes and (target is not maker or not isinstance(target, (FunctionType, MethodType))):
         raise ValueError(
             f"Expected argument `{name}` to be a subclass of "
             f"{' or '.join(product.__name__ for product in products)}, or a partial of one, got "
@@ -41,14 +41,19 @@ def check_maker(maker: Any, products: tuple[type, ...], name: str) -> None:
         )
 
 
-def check_made(made: Any, products: tuple[type, ...], name: str) -> None:
+def check_made(result: Any, products: tuple[type, ...], name: str) -> None:
     """Refuse what a function made if it is none of the products.
 
+    Args:
+        result: What the function returned.
+        products: The classes, one of which the result is to be of.
+        name: Name of the argument that is the function, for the message.
+
     Raises:
-        ValueError: Says what was expected and what came.
+        ValueError: If the result is of none of the classes.
     """
-    if not isinstance(made, products):
+    if not isinstance(result, products):
         raise ValueError(
             f"Expected argument `{name}` to make a "
-            f"{' or '.join(product.__name__ for product in products)}, got {made!r:.200}."
+            f"{' or '.join(product.__name__ for product in products)}, got {result!r:.200}."
         )

@@ -35,14 +35,15 @@ class TrainingMethod(ABC):
 
 
 def check_supervised(module: pl.LightningModule, method: TrainingMethod) -> SupervisedModule:
-    """A module, if its training is that of :class:`SupervisedModule`, which a method writes anew.
+    """Check that a module trains as :class:`SupervisedModule` does, and return it.
 
     Args:
-        module: To look at.
-        method: Which one, for the message.
+        module: The module that is to be wrapped.
+        method: The method that would wrap it, for the message.
 
     Raises:
-        TypeError: If it is none, or its class changes a step or hook, which would be lost.
+        TypeError: If it is no ``SupervisedModule``, or its class changes a step or hook, which
+            would be lost.
     """
     kind, name = type(module), type(method).__name__
     if not isinstance(module, SupervisedModule):
@@ -59,7 +60,7 @@ def training_steps(trainer: pl.Trainer) -> int:
     """How many optimiser steps a fit will take.
 
     Args:
-        trainer: Amid the fit.
+        trainer: The trainer, while it fits.
 
     Raises:
         ValueError: If nothing limits them.

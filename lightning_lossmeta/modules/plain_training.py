@@ -14,9 +14,9 @@ def overridden_hook(
 
     Args:
         kind: Any class.
-        hooks: Which to look at; by default all that ``SupervisedModule`` has. Of a class that is no
-            ``SupervisedModule`` the first of them.
-        but: Which to leave out.
+        hooks: Hooks to look for; by default all that ``SupervisedModule`` has. If the class is no
+            ``SupervisedModule``, the first of them is returned.
+        but: Hooks that may be overridden.
 
     >>> class Quiet(SupervisedModule):
     ...     def on_train_start(self): ...

@@ -29,8 +29,8 @@ class PopulationModule(FastHooksModule):
     element-wise optimiser and schedule then works as for one network.
 
     Args:
-        template: The module whose network, optimiser, schedule and metric are used.
-        losses: One a candidate.
+        template: Module whose network, optimiser, schedule and metric are used.
+        losses: The losses, one for each candidate.
         keys: For each loss what tells its code from others'; equal keys share one ``vmap``.
         compile_mode: A mode of ``torch.compile`` for the training step; ``None`` runs eagerly.
         lr_scales: Of each candidate, its share in (0, 1] of the learning rate that the template
@@ -114,9 +114,9 @@ class PopulationModule(FastHooksModule):
 
         Args:
             template: Has the same network but for the weights.
-            losses: As many, with the same keys.
-            lr_scales: As when it was made.
-            initial_modules: As many as when it was made.
+            losses: As many losses as at construction, with the same keys.
+            lr_scales: Shares of the learning rate, as at construction.
+            initial_modules: As many modules as at construction.
         """
         self.lr_scales = lr_scales
         self._template = (template,)
@@ -182,11 +182,11 @@ class PopulationModule(FastHooksModule):
     def training_step(self, batch: Batch, batch_idx: int) -> State:
         """The sum of the candidates' losses, and each of them."""
         self._follow_mode()
-        found = None if self._compiled is None else self._compiled(self._state(), *batch)
-        if found is None:
+        compiled_step = None if self._compiled is None else self._compiled(self._state(), *batch)
+        if compiled_step is None:
             losses, self._gradients = self._losses(self._state(), *batch), None
         else:
-            losses, self._gradients = found
+            losses, self._gradients = compiled_step
         return {"loss": losses.sum(), "losses": losses.detach()}
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:

@@ -82,11 +82,11 @@ class SupervisedModule(FastHooksModule):
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Loss and metric of a batch."""
+        """Log loss and metric of a batch of validation data."""
         self._score("val", self.val_metric, batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Loss and metric of a batch."""
+        """Log loss and metric of a batch of test data."""
         self._score("test", self.test_metric, batch)
 
     def predict_step(self, batch: Batch | Tensor, batch_idx: int) -> Tensor:

@@ -21,8 +21,8 @@ def transferred(
     module, as in a Lightning fit.
 
     Args:
-        batch: As a loader gives it.
-        module: What is trained or scored.
+        batch: A batch as a loader gives it.
+        module: The module that is trained or scored.
         data: Where the loader came from; hooks that ask for a trainer find the one it knows.
         device: Where the batch goes.
     """

@@ -21,7 +21,7 @@ class TransposedLinear(nn.Linear):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        """(B, in) -> (B, out), laid out with B last; other shapes go the usual way."""
+        """(B, in) -> (B, out), laid out with B last; other shapes go the way of ``nn.Linear``."""
         if input.dim() != 2:
             return super().forward(input)
         if self.bias is None:

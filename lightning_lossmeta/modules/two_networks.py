@@ -32,7 +32,8 @@ class SmallLossMethod(TrainingMethod):
     before they have learned anything may drop whole classes, and trainings here are short.
 
     Args:
-        forget_rate: What is left out in the end, 0 up to but not 1; the noise rate, if it is known.
+        forget_rate: The share that is left out in the end, 0 up to but not 1; the noise rate, if
+            it is known.
         gradual_fraction: The part of training, 0 to 1, after which that share is reached.
         exponent: c, positive.
 
@@ -86,17 +87,17 @@ class TwoNetworksModule(SupervisedModule):
 
     @abstractmethod
     def joint_loss(self, first: Tensor, second: Tensor, target: Tensor, drop_rate: float) -> Tensor:
-        """What both networks are trained with.
+        """The loss of a batch that both networks are trained with.
 
         Args:
             first: Logits (B, n, ...) of the first network.
-            second: Those of its peer.
+            second: Logits of its peer, of the same shape.
             target: As the loss takes it.
             drop_rate: The share of the batch that is left out.
         """
 
     def on_train_start(self) -> None:
-        """Ask how long training will be."""
+        """Ask how long training will be, on which the share that is left out depends."""
         self._steps = training_steps(self.trainer)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -116,7 +117,7 @@ def second_network(module: SupervisedModule) -> nn.Module:
     the module's network has: whatever seed drew those fixes these too.
 
     Args:
-        module: Left as it is.
+        module: Its network is the model; it is left as it is.
 
     Raises:
         ValueError: If no layer draws weights, so that both networks would be the same.
@@ -143,11 +144,11 @@ def per_sample_losses(loss_fn: nn.Module, output: Tensor, target: Tensor) -> Ten
 
     Args:
         loss_fn: A loss of this package.
-        output: Logits.
+        output: Logits (B, n, ...).
         target: As the loss takes it.
 
     Raises:
-        TypeError: If the loss gives none a sample.
+        TypeError: If the loss is no ``LossFunction``, which gives one value a sample.
     """
     if not isinstance(loss_fn, LossFunction):
         raise TypeError(
@@ -166,7 +167,7 @@ def small_losses(losses: Tensor, drop_rate: float) -> Tensor:
     """Positions of the smallest losses, of equal ones the first; NaN counts as the largest.
 
     Args:
-        losses: (B,).
+        losses: One loss a sample (B,).
         drop_rate: The share that is left out, below 1; rounded down, so that one loss stays.
 
     >>> small_losses(torch.tensor([3.0, 1.0, 2.0, 0.0]), 0.5)

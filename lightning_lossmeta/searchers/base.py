@@ -18,7 +18,7 @@ class Searcher(ABC):
     """Proposes candidates and learns from their scores; knows nothing of models or data.
 
     A subclass writes :meth:`_start`, :meth:`_ask` and :meth:`_tell`, and draws random numbers only
-    from generators that it makes in :meth:`_start` out of the seed. Then what it was told is its
+    from generators that it makes in :meth:`_start` out of the seed. Then its history is its
     whole state: :meth:`replay` repeats it, which is exact and needs no pickle.
 
     Attributes:
@@ -67,12 +67,12 @@ class Searcher(ABC):
 
     @property
     def generation(self) -> int:
-        """How many generations were told."""
+        """How many generations the history holds."""
         return len(self._history)
 
     @property
     def history(self) -> list[list[Evaluation]]:
-        """What was told, generation by generation."""
+        """The evaluations that the searcher learned from, generation by generation."""
         return self._history
 
     def start(
@@ -81,7 +81,7 @@ class Searcher(ABC):
         """Begin a search in a family's space.
 
         Args:
-            space: What candidates are points of.
+            space: The space that candidates are points of.
             seed: All that is drawn derives from it.
             objectives: What evaluations will be scored by.
 
@@ -144,14 +144,14 @@ class Searcher(ABC):
             )
 
     def replay(self, generations: Sequence[Sequence[Sequence[Any]]]) -> None:
-        """Tell again what was told, right after :meth:`start` with the same space and seed.
+        """Tell a stored history again, right after :meth:`start` with the same space and seed.
 
         Args:
             generations: Rows of evaluations as :func:`row_of` writes them.
 
         Raises:
-            RuntimeError: If the search was not started, or told something since.
-            ValueError: If rows are none, or the candidates that this searcher asks are not theirs.
+            RuntimeError: If the search was not started, or has a history already.
+            ValueError: If rows are no evaluations, or this searcher asks for other candidates.
         """
         if self.generation or not self._started:
             raise RuntimeError("Expected `start(space, seed)` right before `replay()`.")
@@ -172,7 +172,7 @@ class Searcher(ABC):
             self.tell(evaluations)
 
     def _fault(self, asked: list[Candidate], evaluations: Sequence[Evaluation]) -> str | None:
-        """Why these are no evaluations of what was asked."""
+        """Why these are no evaluations of the candidates that were asked; ``None`` if they are."""
         if len(evaluations) != len(asked):
             return f"Expected {len(asked)} evaluations, one a candidate, got {len(evaluations)}."
         for number, (candidate, item) in enumerate(zip(asked, evaluations, strict=True)):
@@ -183,9 +183,9 @@ class Searcher(ABC):
 
 
 def row_of(item: Evaluation) -> list[Any]:
-    """What a searcher is told of an evaluation, as plain JSON values.
+    """What a searcher learns from an evaluation, as plain JSON values.
 
-    Objectives that are not finite are none, as are those of a candidate without a score.
+    Objectives that are not all finite are left out, as are those of a candidate without a score.
     """
     objectives = list(item.objectives) if all(map(math.isfinite, item.objectives)) else []
     return [
@@ -201,10 +201,10 @@ def evaluation_of(row: Sequence[Any], objectives: Sequence[Objective]) -> Evalua
 
     Args:
         row: As :func:`row_of` writes it.
-        objectives: Of the search, whose weights make the fitness.
+        objectives: Objectives of the search, whose weights make the fitness.
 
     Raises:
-        ValueError: If the row has another number of objectives, or is none.
+        ValueError: If it is no such row, or has another number of objectives.
     """
     structure, theta, values, status = row
     if values and len(values) != len(objectives):

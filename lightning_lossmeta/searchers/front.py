@@ -13,7 +13,7 @@ class FrontEntry:
     """An evaluation that no other one dominates.
 
     Args:
-        generation: When it was found.
+        generation: The generation in which it was evaluated.
         evaluation: The candidate and its objectives.
     """
 
@@ -43,7 +43,7 @@ class Front:
         """Take an evaluation in, if it belongs to the front.
 
         Args:
-            generation: When it was found.
+            generation: The generation in which it was evaluated.
             evaluation: Any; those without scores never belong.
 
         Returns:
@@ -64,7 +64,7 @@ class Front:
 
     @property
     def best(self) -> FrontEntry | None:
-        """The entry with the highest fitness, of equal ones the first; ``None`` of none."""
+        """The entry with the highest fitness, of equal ones the first; ``None`` if it is empty."""
         return max(self._entries, key=lambda entry: entry.evaluation.fitness, default=None)
 
 

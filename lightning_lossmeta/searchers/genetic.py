@@ -118,10 +118,10 @@ class GeneticProgrammingSearcher(Searcher):
             if any(math.isfinite(item.fitness) for item in self._individuals):
                 elite = self._elite()
                 count = self.population - len(elite)
-                next_ones = [*elite, *(self._child() for _ in range(count))]
+                individuals = [*elite, *(self._child() for _ in range(count))]
             else:
-                next_ones = [self._random_individual() for _ in range(self.population)]
-        return [item.candidate() for item in next_ones]
+                individuals = [self._random_individual() for _ in range(self.population)]
+        return [item.candidate() for item in individuals]
 
     def _tell(self, evaluations: list[Evaluation]) -> None:
         self._individuals = [Individual.from_evaluation(item, self._space) for item in evaluations]

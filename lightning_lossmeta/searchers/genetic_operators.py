@@ -15,8 +15,8 @@ def crossover(
     """Replace a random subtree of one tree by one of another's.
 
     Args:
-        first: Left as it is.
-        second: Left as it is.
+        first: The tree that loses a subtree; it is copied.
+        second: The tree that a subtree is taken from; it is copied.
         space: How large the child may be.
 
     Returns:
@@ -30,7 +30,7 @@ def mutate(tree: gp.PrimitiveTree, space: ExpressionSpace) -> gp.PrimitiveTree |
     """Replace a random subtree by a new one of depth 0 to 2.
 
     Args:
-        tree: Left as it is.
+        tree: The tree that loses a subtree; it is copied.
         space: How large the child may be.
 
     Returns:

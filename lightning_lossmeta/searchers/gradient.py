@@ -80,7 +80,7 @@ class GradientSearcher(Searcher):
 
     @property
     def stop_reason(self) -> str | None:
-        """That no theta was moved, where that is so."""
+        """That no theta was moved, if none was; ``None`` otherwise."""
         return _UNMOVED if self._unmoved else None
 
     def state_dict(self) -> dict[str, Any]:

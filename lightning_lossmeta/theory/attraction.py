@@ -36,7 +36,7 @@ def attraction_strength(
         gamma_nontarget: gN, that shape.
         epsilon: e, that shape, between 0 and 1.
         num_classes: n, at least 2.
-        form: Which of the two.
+        form: Whether B is the exact or the published one.
 
     Returns:
         Positive where the sample is pulled, negative where it is pushed; that shape.

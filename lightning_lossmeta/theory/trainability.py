@@ -56,7 +56,7 @@ def trainable(
     Args:
         loss: Any loss.
         num_classes: n, at least 2.
-        test: Which of the two.
+        test: Whether to test by the exact or by the published rule.
 
     Raises:
         ValueError: If ``test`` is neither, or there are fewer than two classes.

@@ -72,7 +72,7 @@ def _compare(request: Request) -> None:
 
 
 def _reports(request: Request, rows: Sequence[Row]) -> dict[str, Report]:
-    """By sub-folder: the comparison of methods (in none), and what stands behind it."""
+    """Reports by sub-folder: that of methods (in none), and those of what stands behind it."""
     methods = request.searches.names() if request.searches.methods else {}
     views = {"": pooled(rows, methods)}
     if methods:
@@ -106,10 +106,10 @@ def _compared(request: Request, tasks: list[Task], store: RunStore) -> list[Row]
             def named(stage: str, done: int, count: int, name: str = task.name) -> None:
                 progress(f"{name}, {stage}", done, count)
 
-            found = compare_losses(
+            task_rows = compare_losses(
                 losses, task, request.evaluator, request.comparison, named, store, repeats=True
             )
-            rows += with_search_seconds(found, own)
+            rows += with_search_seconds(task_rows, own)
         return rows
 
 

@@ -19,7 +19,7 @@ def main(argv: list[str]) -> int:
     """Run the command.
 
     Args:
-        argv: Its arguments.
+        argv: The arguments after the command's name.
 
     Returns:
         The exit status.
@@ -82,8 +82,10 @@ def _curves(options: argparse.Namespace) -> None:
     )
 
     out = console()
-    found = find_runs(options.runs, options.label)
-    runs = {label: [read_run(folder) for folder in folders] for label, folders in found.items()}
+    folders_of = find_runs(options.runs, options.label)
+    runs = {
+        label: [read_run(folder) for folder in folders] for label, folders in folders_of.items()
+    }
     folder = options.out or next(iter(runs.values()))[0].folder
     for line in _remarks(runs):
         out.print(printable(line), soft_wrap=True, highlight=False, markup=False)
@@ -101,7 +103,7 @@ def _curves(options: argparse.Namespace) -> None:
 
 
 def _remarks(groups: Mapping[str, list[Run]]) -> list[str]:
-    """What of the runs is not shown."""
+    """Sentences on what of the runs is not shown."""
     lines = []
     for label, runs in groups.items():
         for run in runs:
@@ -119,14 +121,14 @@ def _remarks(groups: Mapping[str, list[Run]]) -> list[str]:
 def _with_generations(groups: Mapping[str, list[Run]]) -> dict[str, list[Run]]:
     from lightning_lossmeta.cli.curves.runs import UnreadableRunError
 
-    found = {label: [run for run in runs if run.generations] for label, runs in groups.items()}
-    if not any(found.values()):
+    finished = {label: [run for run in runs if run.generations] for label, runs in groups.items()}
+    if not any(finished.values()):
         raise UnreadableRunError("expected at least one run with a finished generation, got none")
-    return {label: runs for label, runs in found.items() if runs}
+    return {label: runs for label, runs in finished.items() if runs}
 
 
 def _check_scores(groups: Mapping[str, list[Run]]) -> None:
-    """Scores of different kinds have no scale in common."""
+    """Refuse runs whose scores are of different kinds, which have no scale in common."""
     from lightning_lossmeta.cli.curves.runs import UnreadableRunError
 
     runs = [run for group in groups.values() for run in group]

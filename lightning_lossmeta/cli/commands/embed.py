@@ -67,7 +67,7 @@ def _factors(path: Path) -> dict[tuple[str, str], float]:
     """The learning rates that a comparison in the same folder has found."""
     try:
         rows = json.loads(path.read_text("utf-8"))
-        found = {(r["task"], r["loss"]): float(r["learning_rate_factor"]) for r in rows}
+        factors = {(r["task"], r["loss"]): float(r["learning_rate_factor"]) for r in rows}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
-    return {key: value for key, value in found.items() if 0 < value < math.inf}
+    return {key: value for key, value in factors.items() if 0 < value < math.inf}

@@ -15,7 +15,7 @@ def main(argv: list[str]) -> int:
     """Run the command.
 
     Args:
-        argv: Its arguments.
+        argv: The arguments after the command's name.
 
     Returns:
         The exit status.

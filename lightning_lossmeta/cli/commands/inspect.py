@@ -21,7 +21,7 @@ def main(argv: list[str]) -> int:
     """Run the command.
 
     Args:
-        argv: Its arguments.
+        argv: The arguments after the command's name.
 
     Returns:
         The exit status.
@@ -75,27 +75,27 @@ def _inspect(options: argparse.Namespace) -> None:
     from lightning_lossmeta.artifacts import find_loss
     from lightning_lossmeta.cli.tables import key_figures, provenance
 
-    found = [find_loss(text) for text in dict.fromkeys(options.losses)]
-    named = dict(zip(_labels(found), found, strict=True))
+    ready_losses = [find_loss(text) for text in dict.fromkeys(options.losses)]
+    named = dict(zip(_labels(ready_losses), ready_losses, strict=True))
     chosen = list(dict.fromkeys(options.figure or ["loss"]))
     problem = _common_problem(named)
     figures = FIGURES if problem == "classification" else ("loss",)
     if "all" in chosen:
         chosen = list(figures)
     _check_figures(chosen, figures, problem)
-    num_classes = options.classes or default_classes(found)
+    num_classes = options.classes or default_classes(ready_losses)
     out = console()
     out.print(provenance(named))
     losses = {name: ready.loss for name, ready in named.items()}
     for table in key_figures(losses, num_classes) if problem == "classification" else []:
         out.print(table)
-    for kind, path in _paths(options.out, found, chosen).items():
+    for kind, path in _paths(options.out, ready_losses, chosen).items():
         written = _DRAW[problem](kind, losses, num_classes, options.published, path)
         out.print(f"{kind} figure: {written}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _common_problem(named: dict[str, ReadyLoss]) -> str:
-    """What all the losses are for."""
+    """The kind of problem that all the losses are for; an error if they are for several."""
     from lightning_lossmeta.artifacts.zoo import UnknownLossError
 
     (name, first), *others = named.items()
@@ -117,19 +117,19 @@ def _check_figures(chosen: list[str], figures: tuple[str, ...], problem: str) ->
         )
 
 
-def _labels(found: list[ReadyLoss]) -> list[str]:
+def _labels(ready_losses: list[ReadyLoss]) -> list[str]:
     """Names, or paths where two files have one name."""
-    names = [ready.name for ready in found]
+    names = [ready.name for ready in ready_losses]
     return [
         str(ready.path) if names.count(ready.name) > 1 and ready.path else ready.name
-        for ready in found
+        for ready in ready_losses
     ]
 
 
-def _paths(out: Path | None, found: list[ReadyLoss], kinds: list[str]) -> dict[str, Path]:
+def _paths(out: Path | None, ready_losses: list[ReadyLoss], kinds: list[str]) -> dict[str, Path]:
     """Where each figure goes."""
-    files = [ready.path for ready in found if ready.path is not None]
-    stem = found[0].name + ("-and-others" if len(found) > 1 else "")
+    files = [ready.path for ready in ready_losses if ready.path is not None]
+    stem = ready_losses[0].name + ("-and-others" if len(ready_losses) > 1 else "")
     folder = files[0].parent if files else Path()
     if out is not None and out.suffix.lower() in _FORMATS and not out.is_dir():
         if len(kinds) == 1:

@@ -32,13 +32,13 @@ def draw_figures(
 
     Args:
         report: The comparison.
-        places: By task name where it stands.
-        sweep: What the tasks were made by.
+        places: Where each task stands in the sweep, by its name.
+        sweep: The setting for whose values tasks are repeated, if there is one.
         directory: Gets ``critical_difference.png`` or ``sweep.png``.
-        chance: Score of guessing.
+        chance: The score of guessing, if it is known.
 
     Returns:
-        The files.
+        The files that were written.
     """
     from lightning_lossmeta.analysis import save_figure
     from lightning_lossmeta.analysis.critical_difference import critical_difference_figure
@@ -85,12 +85,12 @@ def _friedman(report: Report) -> float:
 
 def _curves(rows: list[Row], places: Mapping[str, SweepPoint]) -> dict[str, np.ndarray]:
     """Scores of each loss, (values, seeds), values rising."""
-    found: dict[str, dict[float, tuple[float, ...]]] = {}
+    by_loss: dict[str, dict[float, tuple[float, ...]]] = {}
     for row in rows:
         value = places[row.task].value
         if value is not None:
-            found.setdefault(row.name, {})[value] = row.scores
+            by_loss.setdefault(row.name, {})[value] = row.scores
     return {
         name: np.array([by_value[value] for value in sorted(by_value)])
-        for name, by_value in found.items()
+        for name, by_value in by_loss.items()
     }

@@ -67,18 +67,18 @@ class Settings:
             ``file`` and what is different by dotted keys): each learns losses on each task, which
             are compared there with the others.
         searches: How many losses each method learns on a task.
-        sweep: Makes of each task one a value, and a figure over them.
+        sweep: A setting, for whose values each task is repeated, with a figure over them.
         only: Of these tasks, the names of those to look at; all by default.
         comparison: Seeds, learning rates and budget.
         epochs: Budget in passes over the training data, instead of ``comparison.steps``.
         monitor: The metric, logged by ``validation_step``, that is the score.
         mode: Whether more or less of it is better.
-        evaluator: Trains; by default the fastest for each task, measured.
+        evaluator: What trains; by default the fastest for each task, measured.
         accelerator: As in ``Trainer``.
         precision: As in ``Trainer``.
         run_dir: Where results go; a folder that holds some is gone on with. ``runs/NAME-TIME`` by
             default.
-        seed: Everything derives from it.
+        seed: The seed that all others derive from.
         samples: How many samples ``lossmeta embed`` shows.
     """
 
@@ -108,17 +108,17 @@ class Request:
     """A comparison that was asked for, ready to run.
 
     Args:
-        losses: By name.
-        baseline: One of them.
-        tasks: By name, with the place of each.
-        searches: What is learned first.
-        sweep: What the tasks were made by.
+        losses: Losses and training methods by name.
+        baseline: Name of the loss that the others are tested against.
+        tasks: Tasks by name, each with its place in the sweep.
+        searches: The searches whose losses are learned before the comparison.
+        sweep: The setting for whose values tasks are repeated, if there is one.
         comparison: Seeds, learning rates and budget.
-        evaluator: Trains.
+        evaluator: What trains.
         directory: Gets the results.
-        seed: Everything derives from it.
+        seed: The seed that all others derive from.
         samples: How many samples an embedding shows.
-        score: What the scores are.
+        score: Name of the scores, e.g. ``"test accuracy"``.
         mode: Whether more or less of it is better.
         text: The resolved configuration, which runs again as it is.
     """
@@ -146,10 +146,10 @@ def reported(work: Callable[[], None]) -> int:
     except KeyboardInterrupt as stop:
         return interrupted(stop)
     except (ValueError, TypeError, OSError, *_CLEAR) as error:
-        said = str(error) if isinstance(error, _CLEAR) else complaint(error)
-        if said is None:
+        message = str(error) if isinstance(error, _CLEAR) else complaint(error)
+        if message is None:
             raise
-        print(f"lossmeta: {said}", file=sys.stderr)
+        print(f"lossmeta: {message}", file=sys.stderr)
         return WRONG_INPUT
     return 0
 
@@ -159,11 +159,11 @@ def parse(argv: list[str], command: str, description: str | None) -> Request:
 
     Args:
         argv: The command's arguments.
-        command: Its name.
-        description: Of the command.
+        command: Name of the command.
+        description: What the command does, for its help.
 
     Raises:
-        ValueError: If something can't be; says what and why.
+        ValueError: If a setting is wrong, or settings do not fit together.
     """
     parser = HintingParser(prog=f"lossmeta {command}", description=description or "")
     parser.add_argument("--config", action=ActionConfigFile, help="a YAML file of these options")
@@ -173,17 +173,17 @@ def parse(argv: list[str], command: str, description: str | None) -> Request:
     add_current_folder()
     check_configs(argv)
     config = parser.parse_args(argv)
-    kept = config.clone()
-    kept.run_dir = None
-    text = parser.dump(kept, skip_none=False)
-    made = parser.instantiate_classes(config)
+    resolved = config.clone()
+    resolved.run_dir = None
+    text = parser.dump(resolved, skip_none=False)
+    settings = parser.instantiate_classes(config)
     base = {"model": as_dict(config.model), "data": as_dict(config.data)}
-    made.tasks = as_dict(config).get("tasks", {})  # not made yet: a sweep may change them
+    settings.tasks = as_dict(config).get("tasks", {})  # not made yet: a sweep may change them
     name = Path(str(config.config[0])).stem if config.config else command
-    directory = Path(made.run_dir).expanduser() if made.run_dir else new_directory(name)
-    made.methods = as_dict(config).get("methods", {})
+    directory = Path(settings.run_dir).expanduser() if settings.run_dir else new_directory(name)
+    settings.methods = as_dict(config).get("methods", {})
     beside = Path(str(config.config[0])).parent if config.config else None
-    request = _request(made, base, directory, beside, text)
+    request = _request(settings, base, directory, beside, text)
     if command != "compare" and request.searches.methods:
         raise ValueError(f"Expected no `methods` for {command}: give it files of learned losses.")
     for task, _ in request.tasks.values():
@@ -233,18 +233,19 @@ def _request(
 
 def _searches(config: Namespace, directory: Path, beside: Path | None) -> Searches:
     check_at_least(1, searches=config.searches)
-    methods = {name: read_search_method(given, beside) for name, given in config.methods.items()}
+    methods = {name: read_search_method(method, beside) for name, method in config.methods.items()}
     for settings in methods.values():
         make_search_method(settings)  # errors before any training
-    made = Searches(methods, config.searches, config.seed, directory)
-    names = {*methods, *(name for losses in made.names().values() for name in losses)}
+    searches = Searches(methods, config.searches, config.seed, directory)
+    names = {*methods, *(name for losses in searches.names().values() for name in losses)}
     if twins := names & set(config.losses):
         raise ValueError(
             f"Expected arguments `losses` and `methods` to have names of their own, got "
             f"{sorted(twins)} in both."
         )
-    return made
+    return searches
 
 
-def _method(given: Any) -> Method:
-    return find_loss(given).loss if isinstance(given, str) else given
+def _method(item: Any) -> Method:
+    """A loss by the name or file that stands in a configuration, or what was made of it."""
+    return find_loss(item).loss if isinstance(item, str) else item

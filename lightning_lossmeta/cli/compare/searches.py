@@ -32,21 +32,21 @@ class LearnedLossRun:
 
     Args:
         artifact: The loss.
-        seconds: Of the search's candidates, with their local searches; without finalists.
+        seconds: What the search's candidates took, local searches included, finalists not.
     """
 
     artifact: Artifact
     seconds: float
 
     @property
-    def usual(self) -> str:
-        """The hand-made loss that it is where the search found nothing; empty otherwise."""
+    def fallback(self) -> str:
+        """Name of the baseline that stands in where the search found nothing; empty otherwise."""
         return str(self.artifact.provenance.get("not_learned", ""))
 
 
 @dataclass(frozen=True)
 class Searches:
-    """What is to be learned.
+    """The losses that a comparison learns first: some by each method on each task.
 
     Args:
         methods: Settings of each method, by name.
@@ -75,14 +75,14 @@ class Searches:
         """Learn what is not there yet, search after search.
 
         Args:
-            tasks: Each search has its module and data, and its monitor.
+            tasks: The tasks to learn losses on; each gives a search module, data and monitor.
 
         Returns:
-            By name of the task and of the loss.
+            What was learned, by name of the task and of the loss.
         """
-        found: dict[str, dict[str, LearnedLossRun]] = {task.name: {} for task in tasks}
+        runs: dict[str, dict[str, LearnedLossRun]] = {task.name: {} for task in tasks}
         plan = list(self._plan(tasks))
-        folders, files = safe_names(found), self._file_names()
+        folders, files = safe_names(runs), self._file_names()
         console = Console()
         for position, (task, method, number) in enumerate(plan, start=1):
             place = _Place(self.directory, folders[task.name], files[method, number])
@@ -92,22 +92,23 @@ class Searches:
                     highlight=False,
                 )
             name = self.names()[method][number]
-            learned = found[task.name][name] = self._learned(task, method, number, place)
-            if learned.usual:
+            learned = runs[task.name][name] = self._learned(task, method, number, place)
+            if learned.fallback:
                 console.print(
-                    f"{name} on {task.name} was not learned: it is {learned.usual}", highlight=False
+                    f"{name} on {task.name} was not learned: it is {learned.fallback}",
+                    highlight=False,
                 )
-        return found
+        return runs
 
     def _file_names(self) -> dict[tuple[str, int], str]:
-        """By method and number."""
+        """The file name of each loss without its ending, by method and number."""
         keys = [(method, number) for method in self.methods for number in range(self.count)]
         plain = [f"{method}-{number + 1}" for method, number in keys]
         safe = safe_names(plain)
         return {key: safe[name] for key, name in zip(keys, plain, strict=True)}
 
     def _plan(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, str, int]]:
-        """A first loss of every method on every task before the second of any."""
+        """All searches in order: a first of every method on every task before the second of any."""
         for number in range(self.count):
             for task in tasks:
                 for method in self.methods:
@@ -115,10 +116,10 @@ class Searches:
 
     def _learned(self, task: Task, method: str, number: int, place: _Place) -> LearnedLossRun:
         config = self.methods[method]
-        known = self._identity(config, task)
+        identity = self._identity(config, task)
         if place.loss.exists():
             artifact = Artifact.load(place.loss)
-            if known is None or artifact.provenance.get("method") != known:
+            if identity is None or artifact.provenance.get("method") != identity:
                 raise ValueError(
                     f"Expected '{place.loss}' to be learned with {method}, the task and the seed "
                     "as they are now, but something has changed or can't be compared by value: "
@@ -134,14 +135,14 @@ class Searches:
                 f"Expected {method} to learn a loss on {task.name}: {error} Leave it out, or "
                 "change its settings."
             ) from None
-        provenance = {**artifact.provenance, "method": known, "method_name": method}
+        provenance = {**artifact.provenance, "method": identity, "method_name": method}
         artifact = replace(artifact, provenance=provenance)
         place.loss.parent.mkdir(parents=True, exist_ok=True)
         artifact.save(place.loss)
         return LearnedLossRun(artifact, _seconds(place.folder))
 
     def _identity(self, config: Mapping[str, Any], task: Task) -> str | None:
-        """What a loss is learned by and on; ``None`` where that has no value."""
+        """A digest of what a loss is learned by and on; ``None`` if that can't be known again."""
         session = task.session
         conditions = [self.seed, session.monitor, session.mode, str(session.precision)]
         try:
@@ -231,7 +232,7 @@ def with_search_seconds(rows: Sequence[Row], learned: Mapping[str, LearnedLossRu
             metrics={
                 **row.metrics,
                 SEARCH_SECONDS: (learned[row.name].seconds,) * len(row.scores),
-                NOT_LEARNED: (float(bool(learned[row.name].usual)),) * len(row.scores),
+                NOT_LEARNED: (float(bool(learned[row.name].fallback)),) * len(row.scores),
             },
         )
         if row.name in learned

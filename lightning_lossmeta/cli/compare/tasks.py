@@ -16,8 +16,8 @@ class Sweep:
     """One setting over several values.
 
     Args:
-        key: Dotted, from ``model`` or ``data``.
-        values: What it takes.
+        key: The setting's dotted key, from ``model`` or ``data``.
+        values: The values that the setting takes.
 
     Raises:
         ValueError: If there is no value, or one is there twice.
@@ -46,7 +46,7 @@ class SweepPoint:
 
     Args:
         group: The task that it was made of.
-        value: Of the sweep; ``None`` where there is none.
+        value: The task's value of the swept setting; ``None`` where there is no sweep.
     """
 
     group: str
@@ -66,15 +66,15 @@ def make_tasks(
     Args:
         base: ``model`` and ``data``, as ``class_path`` and ``init_args``.
         changes: By task what is different there, by dotted keys; empty for the base alone.
-        sweep: Makes of each task one a value.
-        session: Of every fit.
-        seed: Of every task.
+        sweep: A setting, for whose values each task is repeated.
+        session: The session of every fit.
+        seed: The seed of every task.
         epochs: Budget in passes over a task's training data, instead of the session's steps.
 
     Raises:
         ValueError: If a key does not lead anywhere.
     """
-    found: dict[str, tuple[Task, SweepPoint]] = {}
+    tasks: dict[str, tuple[Task, SweepPoint]] = {}
     for group, patch in (changes or {"task": {}}).items():
         for value in sweep.values if sweep else [None]:
             full = dict(patch)
@@ -87,12 +87,12 @@ def make_tasks(
             task = Task(ConfiguredModule(config["model"]), data, session, seed, name)
             if epochs is not None:
                 task = replace(task, session=replace(session, steps=epochs * _batches(task)))
-            found[name] = (task, SweepPoint(group, value))
-    return found
+            tasks[name] = (task, SweepPoint(group, value))
+    return tasks
 
 
 def _batches(task: Task) -> int:
-    """Of an epoch; the data stay set up for the fits."""
+    """How many batches an epoch has; the data stay set up for the fits."""
     loader: Sequence[Any] = prepared_data(task).train_dataloader()
     return len(loader)
 

@@ -42,7 +42,7 @@ class Run:
     """A search as its files tell it.
 
     Args:
-        folder: Of the run.
+        folder: The run's folder.
         generations: Outcomes by generation, finished ones alone.
         monitor: The metric that is the fitness; ``"fitness"`` where no file tells.
         mode: Whether more or less of it is better.
@@ -58,13 +58,13 @@ class Run:
     def best_so_far(self) -> list[float]:
         """Best score up to each generation, in the metric's own sign; NaN before there is one."""
         sign = 1.0 if self.mode == "max" else -1.0
-        best, found = -math.inf, []
+        best, curve = -math.inf, []
         for outcomes in self.generations:
             trained = (Status.OK, Status.CACHED)
             scores = [item.fitness for item in outcomes if item.status in trained]
             best = max([best, *filter(math.isfinite, scores)])
-            found.append(sign * best if math.isfinite(best) else math.nan)
-        return found
+            curve.append(sign * best if math.isfinite(best) else math.nan)
+        return curve
 
 
 def find_runs(runs: Sequence[str], labelled: Sequence[tuple[str, str]]) -> dict[str, list[Path]]:
@@ -84,27 +84,27 @@ def find_runs(runs: Sequence[str], labelled: Sequence[tuple[str, str]]) -> dict[
     groups: dict[str, list[Path]] = {}
     for label, text in labelled:
         groups.setdefault(label, []).extend(_folders(text))
-    groups = {label: list(dict.fromkeys(found)) for label, found in groups.items()}
-    named = [folder for found in groups.values() for folder in found]
+    groups = {label: list(dict.fromkeys(folders)) for label, folders in groups.items()}
+    named = [folder for folders in groups.values() for folder in folders]
     if twice := next((folder for folder in named if named.count(folder) > 1), None):
         raise UnreadableRunError(f"expected one label for each run, got two for '{twice}'")
     stems: dict[Path, list[Path]] = {}
     for folder in dict.fromkeys(path for text in runs for path in _folders(text)):
         if folder not in named:
             stems.setdefault(folder.with_name(_NUMBER.sub("", folder.name)), []).append(folder)
-    paths = {stem if len(found) > 1 else found[0]: found for stem, found in stems.items()}
+    paths = {stem if len(folders) > 1 else folders[0]: folders for stem, folders in stems.items()}
     names = [path.name for path in paths]
-    for path, found in paths.items():
+    for path, folders in paths.items():
         unique = names.count(path.name) == 1 and path.name not in groups
-        groups[path.name if unique else str(path)] = found
+        groups[path.name if unique else str(path)] = folders
     return groups
 
 
 def _folders(text: str) -> list[Path]:
     if Path(text).is_dir() or not glob.has_magic(text):
         return [Path(text).resolve()]
-    found = [Path(path).resolve() for path in sorted(glob.glob(text, recursive=True))]
-    if runs := [path for path in found if (path / HISTORY).is_file()]:
+    matches = [Path(path).resolve() for path in sorted(glob.glob(text, recursive=True))]
+    if runs := [path for path in matches if (path / HISTORY).is_file()]:
         return runs
     raise UnreadableRunError(f"there is no folder '{text}' with a {HISTORY}")
 
@@ -136,18 +136,18 @@ def _generations(path: Path, text: str) -> list[list[Outcome]]:
     reader = csv.DictReader(io.StringIO(text))
     if missing := set(NEEDED) - set(reader.fieldnames or ()):
         raise UnreadableRunError(f"expected '{path}' to have columns {NEEDED}, not {missing}")
-    found: list[list[Outcome]] = []
+    generations: list[list[Outcome]] = []
     try:
         for row in reader:
             number = int(row["generation"])
-            if number == len(found):
-                found.append([])
-            elif number != len(found) - 1:
-                raise ValueError(f"generation {number} after {len(found)} generations")
-            found[-1].append(_outcome(row))
+            if number == len(generations):
+                generations.append([])
+            elif number != len(generations) - 1:
+                raise ValueError(f"generation {number} after {len(generations)} generations")
+            generations[-1].append(_outcome(row))
     except (ValueError, TypeError, csv.Error) as error:
         raise UnreadableRunError(f"'{path}', line {reader.line_num}: {error}") from None
-    return found
+    return generations
 
 
 def _outcome(row: Mapping[str, str]) -> Outcome:
@@ -204,5 +204,5 @@ def wall_seconds(folder: Path) -> float:
 
     files = sorted((folder / "tensorboard" / "search").glob("events.out.tfevents.*"))
     times = [[event.wall_time for event in EventFileLoader(str(file)).Load()] for file in files]
-    spans = [found[-1] - found[0] for found in times if found]
+    spans = [stamps[-1] - stamps[0] for stamps in times if stamps]
     return sum(spans) if spans else math.nan

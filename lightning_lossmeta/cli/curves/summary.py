@@ -33,7 +33,7 @@ class Quantity(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """Of a number over runs; the deviation, with n - 1, is NaN for one run."""
+    """Mean and deviation of a number over runs; the deviation, with n - 1, is NaN for one run."""
 
     mean: float
     std: float
@@ -56,18 +56,18 @@ def shares(runs: Sequence[Run], filters: Sequence[str]) -> dict[str, Array]:
     As long as the shortest run. The shares of a generation add up to 1.
 
     Args:
-        runs: Of one method.
-        filters: Names.
+        runs: The runs of one method.
+        filters: Names of the filters.
     """
-    found: dict[str, list[float]] = {name: [] for name in (TRAINED, LOST, *filters)}
-    for same in zip(*(run.generations for run in runs), strict=False):
+    means: dict[str, list[float]] = {name: [] for name in (TRAINED, LOST, *filters)}
+    for generation in zip(*(run.generations for run in runs), strict=False):
         fates = [
             Counter(o.filter or (TRAINED if o.status is Status.OK else LOST) for o in outcomes)
-            for outcomes in same
+            for outcomes in generation
         ]
-        for name, values in found.items():
+        for name, values in means.items():
             values.append(float(np.mean([fate[name] / fate.total() for fate in fates])))
-    return {name: np.array(values) for name, values in found.items()}
+    return {name: np.array(values) for name, values in means.items()}
 
 
 def quantities(run: Run, filters: Sequence[str]) -> dict[Quantity, float]:
@@ -81,7 +81,7 @@ def quantities(run: Run, filters: Sequence[str]) -> dict[Quantity, float]:
     free = Counter(o.status for o in outcomes if not o.filter)
     cached = Counter(o.filter for o in outcomes if o.status is Status.CACHED)
     judged = Counter(o.filter for o in outcomes)
-    found: dict[Quantity, float] = {
+    numbers: dict[Quantity, float] = {
         Quantity("best score"): run.best_so_far()[-1],
         Quantity("generations"): len(run.generations),
         Quantity("candidates"): len(outcomes),
@@ -90,11 +90,11 @@ def quantities(run: Run, filters: Sequence[str]) -> dict[Quantity, float]:
         Quantity("failed"): free[Status.FAILED],
     }
     for name in filters:
-        found[Quantity("rejected", name)] = judged[name] - cached[name]
-        found[Quantity("cached", name)] = cached[name]
-    found[Quantity("core seconds")] = math.fsum(outcome.seconds for outcome in outcomes)
-    found[Quantity("wall seconds")] = wall_seconds(run.folder)
-    return found
+        numbers[Quantity("rejected", name)] = judged[name] - cached[name]
+        numbers[Quantity("cached", name)] = cached[name]
+    numbers[Quantity("core seconds")] = math.fsum(outcome.seconds for outcome in outcomes)
+    numbers[Quantity("wall seconds")] = wall_seconds(run.folder)
+    return numbers
 
 
 def summarise_runs(
@@ -102,11 +102,11 @@ def summarise_runs(
 ) -> dict[str, dict[Quantity, Spread]]:
     """Mean and standard deviation over runs, by method and quantity."""
     filters = filters_of(groups)
-    found = {}
+    summary = {}
     for label, runs in groups.items():
         tables = [quantities(run, filters) for run in runs]
-        found[label] = {key: _spread([table[key] for table in tables]) for key in tables[0]}
-    return found
+        summary[label] = {key: _spread([table[key] for table in tables]) for key in tables[0]}
+    return summary
 
 
 def _spread(values: Sequence[float]) -> Spread:
@@ -121,8 +121,8 @@ def summary_csv(
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for label, found in summary.items():
-        for key, spread in found.items():
+    for label, spreads in summary.items():
+        for key, spread in spreads.items():
             numbers = [repr(value) if math.isfinite(value) else "" for value in spread]
             writer.writerow([label, *key, len(groups[label]), *numbers])
     return buffer.getvalue()
