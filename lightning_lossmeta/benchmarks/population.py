@@ -42,18 +42,18 @@ def figures(
     for name in networks:
         for precision in precisions:
             workload = WORKLOADS[name]
-            found = _alone(measure, workload, precision, device, processes, count, rounds)
-            for row in found:
+            measured = _alone(measure, workload, precision, device, processes, count, rounds)
+            for row in measured:
                 row["peak_mb"] = _alone(
                     peak_memory, workload, precision, device, row["evaluator"], count, processes
                 )
-            Console(width=110).print(table(found))
-            rows += found
+            Console(width=110).print(table(measured))
+            rows += measured
     return rows
 
 
 def table(rows: list[Row]) -> Table:
-    """The rows of one network in one precision."""
+    """Lay out the rows of one network in one precision, one for each evaluator."""
     first = rows[0]
     result = Table(
         title=f"{first['network']}, {first['precision']} (matrix products: "
