@@ -19,7 +19,7 @@ class AlexNet(HeSequential):
 
     Args:
         num_classes: Outputs.
-        in_channels: Of the image.
+        in_channels: How many channels the images have.
         image_size: Height and width.
         hidden: Width of both hidden linear layers.
         dropout: Probability before each of them; Krizhevsky et al. have 0.5, the published code of

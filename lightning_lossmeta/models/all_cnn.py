@@ -21,7 +21,7 @@ class AllCNNC(HeSequential):
 
     Args:
         num_classes: Outputs.
-        in_channels: Of the image.
+        in_channels: How many channels the images have.
         dropout: Probability after each convolution with stride 2.
         input_dropout: Probability on the input.
         batch_norm: Whether to normalise each convolution over the batch. The paper does not; the

@@ -17,7 +17,7 @@ class CNN4(nn.Sequential):
 
     Args:
         num_classes: Outputs.
-        in_channels: Of the image.
+        in_channels: How many channels the images have.
         image_size: Height and width, at least 16.
 
     Raises:

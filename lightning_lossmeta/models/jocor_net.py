@@ -16,7 +16,7 @@ class JoCoRNet(nn.Sequential):
 
     Args:
         num_classes: Outputs.
-        in_channels: Of the image.
+        in_channels: How many channels the images have.
 
     Raises:
         ValueError: If a number is out of its range.

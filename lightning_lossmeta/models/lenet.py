@@ -13,7 +13,7 @@ class LeNet5(nn.Sequential):
 
     Args:
         num_classes: Outputs.
-        in_channels: Of the image.
+        in_channels: How many channels the images have.
         image_size: Height and width, at least 12 and a multiple of 4.
 
     Raises:

@@ -28,7 +28,7 @@ class PreActResNet(HeSequential):
     Args:
         depth: Layers with weights, shortcuts not counted.
         num_classes: Outputs.
-        in_channels: Of the image.
+        in_channels: How many channels the images have.
         bottleneck: Whether blocks are bottlenecks.
 
     Raises:

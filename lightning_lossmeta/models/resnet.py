@@ -17,7 +17,7 @@ class ResNet18(torchvision.models.ResNet):  # type: ignore[misc]  # torchvision 
 
     Args:
         num_classes: Outputs.
-        in_channels: Of the image.
+        in_channels: How many channels the images have.
 
     Raises:
         ValueError: If a number is out of its range.

@@ -22,7 +22,7 @@ class VGG(HeSequential):
         depth: 11, 13, 16 or 19: layers with weights as Simonyan & Zisserman count them, three of
             them linear.
         num_classes: Outputs.
-        in_channels: Of the image.
+        in_channels: How many channels the images have.
         batch_norm: Whether to normalise each convolution over the batch.
 
     Raises:

@@ -22,7 +22,7 @@ class WideResNet(HeSequential):
         depth: 6n + 4, a shortcut that convolves being counted in each stage.
         width: k; stages have 16k, 32k and 64k channels.
         num_classes: Outputs.
-        in_channels: Of the image.
+        in_channels: How many channels the images have.
         dropout: Probability between the convolutions of each block.
 
     Raises:
