@@ -19,7 +19,7 @@ def apportion(quotas: Tensor, total: int, generator: torch.Generator) -> Tensor:
         generator: Breaks ties.
 
     Returns:
-        (n,), int64.
+        The whole numbers, (n,), int64.
 
     >>> apportion(torch.tensor([2.5, 0.3, 1.2]), 4, torch.Generator())
     tensor([3, 0, 1])
