@@ -72,12 +72,12 @@ def train(
         thetas: Parameters of the losses ``(C, 8)``.
         data: What they learn.
         num_classes: n.
-        learning_rate: Of plain gradient descent.
-        seed: Of weights and batches.
-        steps: How many.
+        learning_rate: The learning rate of plain gradient descent.
+        seed: Draws weights and batches.
+        steps: How many training steps are taken.
 
     Returns:
-        ``(C,)``.
+        The accuracies, ``(C,)``.
     """
     torch.manual_seed(seed)
     first, second = nn.Linear(data.inputs.shape[1], 64), nn.Linear(64, num_classes)
@@ -123,9 +123,9 @@ def measure(
 
     Args:
         num_classes: 2, 10 or 100.
-        losses: How many.
-        seed: Of losses, data, weights and batches.
-        steps: Of each training.
+        losses: How many losses are drawn.
+        seed: Draws losses, data, weights and batches.
+        steps: How many steps each training takes.
         chunk: How many networks train side by side.
 
     Returns:
@@ -169,7 +169,7 @@ def measure(
 
 
 def table(results: list[dict[str, Any]]) -> Table:
-    """A row a class count and seed."""
+    """Lay out what :func:`measure` returned, one row for each class count and seed."""
     shown = Table(title="Random third-order losses: kept / recall / precision")
     for name in ("classes", "seed", "losses", "trainable", "exact", "published"):
         shown.add_column(name, justify="right")

@@ -49,7 +49,7 @@ def measure(network: str, count: int, kinds: int, rounds: int, seed: int = 0) ->
         count: Candidates.
         kinds: Structures that they have, at most 10.
         rounds: How often each path is timed, in turn.
-        seed: Of weights and batch.
+        seed: Draws weights and batch.
 
     Returns:
         Medians of both paths, and the median of the ratios within a round.

@@ -35,11 +35,11 @@ def save(name: str, figures: Any, folder: Path = RESULTS, **facts: Any) -> Path:
     Args:
         name: Name of the benchmark's module, and of the file.
         figures: What was measured.
-        folder: Where to.
+        folder: The folder that the file goes to.
         **facts: What else fixes the measurement, e.g. its seed; written as they are.
 
     Returns:
-        The file.
+        The path of the file.
     """
     command = " ".join([f"python -m lightning_lossmeta.benchmarks.{name}", *sys.argv[1:]])
     text = {"command": command, "machine": machine_facts(), **facts, "figures": figures}

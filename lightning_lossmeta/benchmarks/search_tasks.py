@@ -23,10 +23,10 @@ class SearchTask:
 
     Args:
         name: As the table has it.
-        module: Makes the module.
-        data: Its data.
-        monitor: The fitness.
-        mode: Whether it is to be small or large.
+        module: Makes the module that is trained.
+        data: The data that it is trained on.
+        monitor: The metric that is the fitness.
+        mode: Whether the metric is to be small or large.
         settings: What differs from the methods' files, by the name of the method.
     """
 

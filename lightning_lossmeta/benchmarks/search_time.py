@@ -1,8 +1,8 @@
 """What a search's time goes into: sessions, local searches, filters, and the whole.
 
 A method of ``configs/methods`` searches for some generations; the time of the whole budget is
-extrapolated from the mean of a generation after the first. Sessions and local searches are told
-apart by timing the evaluator's two halves. The tasks are scikit-learn's Diabetes with an MLP, and
+extrapolated from the mean of a generation after the first. Sessions are timed at the
+evaluator, local searches at the refiner. The tasks are scikit-learn's Diabetes with an MLP, and
 MNIST with LeNet-5. Run it on an idle machine::
 
     python -m lightning_lossmeta.benchmarks.search_time --methods evomal --generations 50
@@ -102,7 +102,7 @@ def measure(
         method: Name of a file in ``configs/methods``.
         task: What to search on.
         generations: How many; the method's own count is the whole.
-        seed: Of the search.
+        seed: The search's seed.
         evaluator: Class of the one that trains the candidates; by default the method's own.
         keep: A folder that gets the search's; by default nothing is kept of it.
 

@@ -59,7 +59,7 @@ def measure(
     Args:
         classes: n.
         batch: B.
-        seed: Of logits and targets.
+        seed: Draws logits and targets.
         device: Where the losses are computed.
         rounds: How often each loss is timed.
         seconds: The least that one timing lasts; its calls are averaged.

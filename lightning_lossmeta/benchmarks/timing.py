@@ -124,7 +124,7 @@ def peak_memory(
         workload: Network and data.
         precision: As in ``Trainer``.
         device: On a GPU its own memory counts.
-        name: Of an evaluator, or the plain loop.
+        name: The name of an evaluator, or of the plain loop.
         count: Candidates.
         processes: Whether worker processes are among the evaluators.
     """

@@ -42,12 +42,12 @@ class LinearStep:
     def trained(self, inputs: Tensor, first_inputs: Tensor, slope: Tensor) -> Tensor:
         """Compute the outputs of the layer after its step.
 
-        With x the inputs, X those at w_0, D the slope and (s, a) = (shrink, length), it is ::
+        With x the inputs, X those at w_0, D the slope and (s, a) = (shrink, length), either of ::
 
             s_W x W_0' + s_b b_0 - (a_W x X' + a_b) D
-         or x (s_W W_0 - a_W D'X)' + s_b b_0 - a_b sum_b D
+            x (s_W W_0 - a_W D'X)' + s_b b_0 - a_b sum_b D
 
-        whichever takes fewer multiplications, forward and backward.
+        which are equal, whichever takes fewer multiplications, forward and backward.
 
         Args:
             inputs: x, (B, in), or (C, B, in) where each candidate has its own.
