@@ -46,7 +46,7 @@ class Objective:
             )
 
     def signed(self, value: float) -> float:
-        """A value turned so that higher is better; turned twice, it is what it was."""
+        """Turn a value so that higher is better; turned twice, it is what it was."""
         return value if self.mode == "max" else -value
 
 
@@ -58,7 +58,7 @@ class Horizons:
 
     Args:
         steps: Optimiser steps, rising.
-        weights: Of each step's score, positive; equal ones by default.
+        weights: The weight of each step's score, positive; all are equal by default.
 
     Raises:
         ValueError: If steps do not rise from 1, or weights do not fit them.
@@ -110,7 +110,7 @@ class Session:
         train_samples: How many training samples a session sees, drawn class-balanced by the task's
             seed; ``None`` for all. Few samples over many steps reward losses that do not memorise.
         learning_rate_factor: Multiplies every learning rate that the module configures.
-        split: Which data score the fit, by the module's ``validation_step``.
+        split: The data that score the fit, by the module's ``validation_step``.
         precision: As in ``Trainer``.
         accelerator: As in ``Trainer``.
         devices: As in ``Trainer``.
@@ -199,9 +199,9 @@ class Task:
             module is copied and every layer's ``reset_parameters`` called to draw new weights; give
             a function where that is not how its weights are drawn.
         data: Any LightningDataModule.
-        session: The inner fit.
+        session: How an inner fit trains and what it is scored by.
         seed: Fixes initial weights, batches and noise: candidates with one seed are comparable.
-        name: Stands in reports.
+        name: The task's name in reports and files.
     """
 
     module: pl.LightningModule | Callable[[], pl.LightningModule]
