@@ -102,7 +102,7 @@ class Session:
     """A partial training session: how one inner fit trains and what it is scored by.
 
     Args:
-        steps: Optimiser steps.
+        steps: How many steps the optimiser takes.
         objectives: What fits are scored by; the fitness is their weighted sum.
         validations: How many points the validation curve has; the last is always taken.
         horizons: Several steps at which a fit is scored, instead of its end alone; then the curve
@@ -198,7 +198,7 @@ class Task:
         module: A LightningModule with an attribute ``loss_fn``, or a function that makes one. A
             module is copied and every layer's ``reset_parameters`` called to draw new weights; give
             a function where that is not how its weights are drawn.
-        data: Any LightningDataModule.
+        data: The data, any LightningDataModule.
         session: How an inner fit trains and what it is scored by.
         seed: Fixes initial weights, batches and noise: candidates with one seed are comparable.
         name: The task's name in reports and files.

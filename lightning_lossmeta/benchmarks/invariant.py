@@ -71,7 +71,7 @@ def train(
     Args:
         thetas: Parameters of the losses ``(C, 8)``.
         data: What they learn.
-        num_classes: n.
+        num_classes: The number of classes, n.
         learning_rate: The learning rate of plain gradient descent.
         seed: Draws weights and batches.
         steps: How many training steps are taken.

@@ -46,7 +46,7 @@ def measure(network: str, count: int, kinds: int, rounds: int, seed: int = 0) ->
 
     Args:
         network: A name of :data:`NETWORKS`.
-        count: Candidates.
+        count: How many candidates there are.
         kinds: Structures that they have, at most 10.
         rounds: How often each path is timed, in turn.
         seed: Draws weights and batch.

@@ -25,7 +25,7 @@ def growth(fits: int, warm: int, steps: int) -> dict[str, float]:
     """Fit one candidate after another and measure the process's resident memory, in megabytes.
 
     Args:
-        fits: How many.
+        fits: How many fits there are.
         warm: After how many of them the growth is counted.
         steps: Training steps of each fit.
     """

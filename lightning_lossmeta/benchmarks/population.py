@@ -34,7 +34,7 @@ def figures(
         networks: Names of workloads.
         precisions: As in ``Trainer``.
         processes: Whether there are cores for worker processes.
-        count: Candidates.
+        count: How many candidates train.
         rounds: How often each time is taken.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -57,8 +57,8 @@ def measure(
     only add to a time.
 
     Args:
-        classes: n.
-        batch: B.
+        classes: The number of classes, n.
+        batch: How many samples a batch has.
         seed: Draws logits and targets.
         device: Where the losses are computed.
         rounds: How often each loss is timed.

@@ -68,7 +68,7 @@ def measure(
         precision: As in ``Trainer``.
         device: ``"cpu"`` or ``"cuda"``.
         processes: Whether to measure worker processes.
-        count: Candidates.
+        count: How many candidates train.
         rounds: How often each is timed.
 
     Returns:
@@ -125,7 +125,7 @@ def peak_memory(
         precision: As in ``Trainer``.
         device: On a GPU its own memory counts.
         name: The name of an evaluator, or of the plain loop.
-        count: Candidates.
+        count: How many candidates train.
         processes: Whether worker processes are among the evaluators.
     """
     torch.set_num_threads(1)

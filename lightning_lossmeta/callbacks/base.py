@@ -110,7 +110,7 @@ class MetaCallback(pl.Callback):
         """Called often within a generation.
 
         Args:
-            search: Under way.
+            search: The search under way.
             what: ``"local search"``, in steps, or ``"training"``, in trainings.
             done: How many are done.
             count: How many there are.

@@ -13,7 +13,7 @@ class LearningRateFactor(pl.Callback):
     Losses differ in the scale of their gradients, so each wants a learning rate of its own.
 
     Args:
-        factor: Positive.
+        factor: What the learning rates are multiplied by; positive.
 
     Raises:
         ValueError: If ``factor`` is not positive.

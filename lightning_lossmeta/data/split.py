@@ -51,7 +51,7 @@ class Splits:
     """Training, validation and test samples, which share none.
 
     Args:
-        train: Trained on.
+        train: The samples to train on.
         val: Scores candidates and chooses learning rates.
         test: Scores what was chosen.
     """

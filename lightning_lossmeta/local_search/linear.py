@@ -198,7 +198,7 @@ def linear_obstacle(episode: Episode) -> str | None:
     """Say why :class:`LinearEpisode` is not for an episode; ``None`` if it is.
 
     Args:
-        episode: Any episode.
+        episode: An episode of any network and optimiser.
     """
     if len(episode.batches) != 1:
         return "it has several steps."

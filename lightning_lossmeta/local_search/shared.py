@@ -176,7 +176,7 @@ def task_slopes(
     Args:
         linear: The episode that all candidates share.
         slopes: u = dM/df of C candidates, (C, B, n).
-        task_loss: L.
+        task_loss: The task loss L.
 
     Returns:
         The task losses, (C,), and dL/du, (C, B, n).

@@ -44,7 +44,7 @@ def trained(
         w_{t+1} = w_t - U(dM(f(x_t; w_t), y_t; theta) / dw_t),   t = 0, 1, ...
 
     Args:
-        episode: The training.
+        episode: The short training.
         loss: Any loss with a buffer ``theta``, whose value is not used.
         theta: Takes the buffer's place.
 
@@ -78,7 +78,7 @@ def meta_loss(
     """The task loss of an episode's trained network, on the batch of its last step.
 
     Args:
-        episode: The training.
+        episode: The short training.
         loss: The loss that the episode trains with.
         theta: The loss's parameters; the result is differentiable in them.
         task_loss: What the trained network is judged by, e.g. cross-entropy.

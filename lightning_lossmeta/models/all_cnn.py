@@ -20,7 +20,7 @@ class AllCNNC(HeSequential):
     few large steps turn all maps to zero for good.
 
     Args:
-        num_classes: Outputs.
+        num_classes: How many outputs there are, one for each class.
         in_channels: How many channels the images have.
         dropout: Probability after each convolution with stride 2.
         input_dropout: Probability on the input.

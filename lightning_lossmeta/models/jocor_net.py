@@ -15,7 +15,7 @@ class JoCoRNet(nn.Sequential):
     JoCoR's own code ends otherwise: with 16 channels, max pooling and 256 features.
 
     Args:
-        num_classes: Outputs.
+        num_classes: How many outputs there are, one for each class.
         in_channels: How many channels the images have.
 
     Raises:

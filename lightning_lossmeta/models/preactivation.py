@@ -15,7 +15,7 @@ class PreActivationBlock(nn.Module):
     The shortcut :math:`s` is the input where the shape stays, else a 1x1 convolution of :math:`a`.
 
     Args:
-        residual: F.
+        residual: The layers F beside the shortcut.
         in_channels: How many channels the input has.
         out_channels: How many channels the output of F has.
         stride: The stride of F.
@@ -80,7 +80,7 @@ def residual_layers(
         block: Makes a block of given input channels, width and stride.
         widths: Of the stages; each but the first halves the image.
         blocks: How many blocks each stage has.
-        num_classes: Outputs.
+        num_classes: How many outputs there are, one for each class.
         in_channels: How many channels the images have.
     """
     layers: list[nn.Module] = [conv3x3(in_channels, 16)]

@@ -62,7 +62,7 @@ class PyramidNet(HeSequential):
         depth: 6n + 2.
         alpha: How many channels are added in all; the default pair of depth and alpha is the
             smallest of Han et al. and the one in the published code of Raymond et al. (2024).
-        num_classes: Outputs.
+        num_classes: How many outputs there are, one for each class.
         in_channels: How many channels the images have.
 
     Raises:

@@ -16,7 +16,7 @@ class ResNet18(torchvision.models.ResNet):  # type: ignore[misc]  # torchvision 
     So it is usual on CIFAR: the image shrinks 8 times and what is left is averaged.
 
     Args:
-        num_classes: Outputs.
+        num_classes: How many outputs there are, one for each class.
         in_channels: How many channels the images have.
 
     Raises:

@@ -45,7 +45,7 @@ class SqueezeNet(HeSequential):
     normalises nor adds inputs, hardly trains on small images with a short session.
 
     Args:
-        num_classes: Outputs.
+        num_classes: How many outputs there are, one for each class.
         in_channels: How many channels the images have.
         dropout: Probability before the last layer; Iandola et al. have 0.5, Raymond et al. none.
 

@@ -42,7 +42,7 @@ class GradientEquivalence(MetaCallback):
     had not stopped.
 
     Args:
-        digits: Significant digits.
+        digits: To how many significant digits norms are rounded.
         samples: Predictions, B.
 
     Attributes:
@@ -115,7 +115,7 @@ def gradient_norms(loss: LossFunction, output: Tensor, target: Tensor) -> Tensor
     """How steep a loss is at each prediction.
 
     Args:
-        loss: Any loss.
+        loss: A loss of any kind.
         output: Predictions ``(B, ...)``.
         target: As the loss has it.
 

@@ -157,7 +157,7 @@ def improvement(
     The progress of a loss that depends on it runs from 0 to 1 meanwhile, and is restored.
 
     Args:
-        loss: Any loss.
+        loss: A loss of any kind.
         output: Predictions ``(B, n)``, or ``(B, 1)`` where there are no classes; left as they are.
         target: As the loss has it: class indices ``(B,)``, or numbers ``(B, 1)``.
         steps: How many steps Adam takes.

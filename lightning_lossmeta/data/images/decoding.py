@@ -72,7 +72,7 @@ class ImageDecoder:
         """Decode one image.
 
         Args:
-            source: The file.
+            source: The path of the file, or the open file.
             name: What to call it in a message.
 
         Raises:

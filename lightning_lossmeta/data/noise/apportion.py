@@ -16,7 +16,7 @@ def apportion(quotas: Tensor, total: int, generator: torch.Generator) -> Tensor:
         quotas: What each would get, (n,), float64, not negative; their sum is less than one from
             ``total``.
         total: How many there are to share out.
-        generator: Breaks ties.
+        generator: Draws where quotas tie.
 
     Returns:
         The whole numbers, (n,), int64.
