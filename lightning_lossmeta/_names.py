@@ -39,7 +39,7 @@ def safe_names(names: Iterable[str]) -> dict[str, str]:
         names: Any texts.
 
     Returns:
-        By name.
+        The parts of a path, by name.
 
     >>> safe_names(["a", "A", "b"])
     {'a': 'a~ca978112ca1b', 'A': 'A~559aead08264', 'b': 'b'}

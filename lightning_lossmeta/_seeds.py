@@ -67,9 +67,9 @@ def derived_seed(seed: int, purpose: Purpose | LabelPurpose, *numbers: int) -> i
     """A seed for one purpose: equal arguments give equal seeds, any others unrelated ones.
 
     Args:
-        seed: What it derives from.
-        purpose: What it is for; says how many numbers follow. Without that, numbers of zero at
-            the end would make no difference.
+        seed: The seed that the new one derives from.
+        purpose: What the new seed is for, which says how many numbers follow. Without that, numbers
+            of zero at the end would make no difference.
         *numbers: Tell the seeds of this purpose apart.
 
     Raises:
@@ -104,7 +104,7 @@ def check_seed(**arguments: int) -> None:
 
 
 def seed_all(seed: int) -> None:
-    """Set the global generators of PyTorch, Python and NumPy."""
+    """Seed the global generators of PyTorch, Python and NumPy."""
     torch.manual_seed(seed)
     random.seed(seed)
     np.random.seed(seed % _SEEDS)

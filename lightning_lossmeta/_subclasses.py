@@ -1,4 +1,4 @@
-"""The classes below a class: what is defined is found without a registry beside it."""
+"""The classes below a class, so that what is defined needs no registry beside it."""
 
 from __future__ import annotations
 

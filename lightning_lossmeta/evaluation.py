@@ -125,8 +125,8 @@ def mean_evaluation(parts: Sequence[Evaluation], tasks: Sequence[str]) -> Evalua
     metrics averaged over its seeds, under ``task/name`` where there are several tasks.
 
     Args:
-        parts: Of one candidate, at least one.
-        tasks: Of each part, the name of its task.
+        parts: The evaluations of one candidate, at least one.
+        tasks: The name of each evaluation's task.
     """
     if len(parts) == 1:
         return parts[0]

@@ -46,7 +46,7 @@ class Objective:
             )
 
     def signed(self, value: float) -> float:
-        """A value turned so that higher is better; turned twice, it is what it was."""
+        """Turn a value so that higher is better; turned twice, it is what it was."""
         return value if self.mode == "max" else -value
 
 
@@ -58,7 +58,7 @@ class Horizons:
 
     Args:
         steps: Optimiser steps, rising.
-        weights: Of each step's score, positive; equal ones by default.
+        weights: The weight of each step's score, positive; all are equal by default.
 
     Raises:
         ValueError: If steps do not rise from 1, or weights do not fit them.
@@ -102,7 +102,7 @@ class Session:
     """A partial training session: how one inner fit trains and what it is scored by.
 
     Args:
-        steps: Optimiser steps.
+        steps: How many steps the optimiser takes.
         objectives: What fits are scored by; the fitness is their weighted sum.
         validations: How many points the validation curve has; the last is always taken.
         horizons: Several steps at which a fit is scored, instead of its end alone; then the curve
@@ -110,7 +110,7 @@ class Session:
         train_samples: How many training samples a session sees, drawn class-balanced by the task's
             seed; ``None`` for all. Few samples over many steps reward losses that do not memorise.
         learning_rate_factor: Multiplies every learning rate that the module configures.
-        split: Which data score the fit, by the module's ``validation_step``.
+        split: The data that score the fit, by the module's ``validation_step``.
         precision: As in ``Trainer``.
         accelerator: As in ``Trainer``.
         devices: As in ``Trainer``.
@@ -198,10 +198,10 @@ class Task:
         module: A LightningModule with an attribute ``loss_fn``, or a function that makes one. A
             module is copied and every layer's ``reset_parameters`` called to draw new weights; give
             a function where that is not how its weights are drawn.
-        data: Any LightningDataModule.
-        session: The inner fit.
+        data: The data, any LightningDataModule.
+        session: How an inner fit trains and what it is scored by.
         seed: Fixes initial weights, batches and noise: candidates with one seed are comparable.
-        name: Stands in reports.
+        name: The task's name in reports and files.
     """
 
     module: pl.LightningModule | Callable[[], pl.LightningModule]

@@ -94,7 +94,7 @@ _ABSENT = object()
 
 
 def _changes(old: Any, new: Any, place: str) -> Iterator[tuple[str, str, str]]:
-    """Place, old and new value of all that differs."""
+    """Yield the place, old value and new value of all that differs."""
     parts = [_parts(item) for item in (old, new)]
     if old == new:
         return

@@ -13,7 +13,7 @@ _VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 def describe_arguments(value: Any, walk: Walk) -> dict[str, Any]:
     """An object by the arguments of its constructor, which it keeps under their names.
 
-    To be registered for a class whose other attributes say what became of it since.
+    Register it for classes whose other attributes change as their objects are used.
 
     Raises:
         FingerprintError: If an argument is not kept.

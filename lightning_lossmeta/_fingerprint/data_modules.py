@@ -48,7 +48,7 @@ def setting_up(data: pl.LightningDataModule) -> Iterator[None]:
 
 
 def _before(name: str, before: dict[str, Any]) -> dict[str, Any]:
-    """The values of an attribute of before; none if there was none."""
+    """Describe an attribute as it was before setting up, or say that it was not there."""
     if name not in before:
         return {"absent": True}
     try:
@@ -61,8 +61,8 @@ def _before(name: str, before: dict[str, Any]) -> dict[str, Any]:
 def describe_data_module(value: pl.LightningDataModule, walk: Walk) -> dict[str, Any]:
     """The values of a data module's attributes as they were before it was set up.
 
-    Of texts that lead to a file, as ``path`` or ``train_file``, by its content; of those that lead
-    to a folder, as ``root`` or ``data_dir``, by where it lies.
+    A text that leads to a file, such as ``path`` or ``train_file``, is given by the file's content;
+    one that leads to a folder, such as ``root`` or ``data_dir``, by where the folder lies.
     """
     described: dict[str, Any] = {"class": class_name(type(value), walk)}
     kept: dict[str, tuple[int, Any]] = vars(value).get(_SET_UP, {})
@@ -79,7 +79,7 @@ def describe_data_module(value: pl.LightningDataModule, walk: Walk) -> dict[str,
 
 
 def _settings(value: pl.LightningDataModule) -> Iterator[tuple[str, Any]]:
-    """Attributes and saved hyper-parameters, but for what says how data are fetched."""
+    """Yield attributes and saved hyper-parameters, but for those that say how to fetch data."""
     state = own_state(value)
     saved = {f"hparams.{name}": item for name, item in state.pop("_hparams", {}).items()}
     for name, item in {**state, **saved}.items():

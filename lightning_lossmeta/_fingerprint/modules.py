@@ -54,5 +54,5 @@ def _optimizer(value: Optimizer, walk: Walk) -> Any:
 
 @describe_value.register
 def _handle(value: RemovableHandle, walk: Walk) -> Any:
-    """Of a hook, by its class: its number counts the hooks of the process."""
+    """Describe a hook's handle by its class: its number counts the hooks of the process."""
     return {"class": class_name(type(value), walk)}

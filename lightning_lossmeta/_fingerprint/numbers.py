@@ -46,7 +46,7 @@ def _tensor(value: Tensor, walk: Walk) -> Any:
 
 
 def _parts(value: Tensor, drawn: bool) -> str:
-    """Shape and content of a tensor, of whatever layout."""
+    """Describe a tensor of any layout by its shape and a digest of its content."""
     if is_lazy(value):
         return "of no shape yet"
     shape, value = str(tuple(value.shape)), value.detach()

@@ -86,7 +86,7 @@ def _method(value: MethodType, walk: Walk) -> Any:
 
 @describe_value.register
 def _function(value: FunctionType, walk: Walk) -> Any:
-    """By its name, if that leads to it: a lambda's doesn't, nor that of a decorated copy."""
+    """Describe a function by its name, if that leads to it; that of a lambda doesn't."""
     owner: Any = sys.modules.get(value.__module__)
     for part in value.__qualname__.split("."):
         owner = getattr(owner, part, None)

@@ -29,7 +29,7 @@ OPTIMIZERS = {
 
 
 def networks() -> dict[str, nn.Module]:
-    """What is stacked, by name."""
+    """The networks whose stacks are optimised, by the names that the table shows."""
     return {
         "10-100-100-1": MLP(10, [100, 100], 1),
         "784-256-10": MLP(784, [256], 10),
@@ -39,14 +39,14 @@ def networks() -> dict[str, nn.Module]:
 
 
 def seconds(network: nn.Module, optimizer: Any, size: int, fused: bool, repeats: int) -> float:
-    """Median seconds of a step.
+    """Time an optimiser's step over a stack of networks; the median, in seconds.
 
     Args:
-        network: Of whose shape the stacked ones are.
-        optimizer: Makes it out of parameters.
-        size: How many networks.
-        fused: Whether by :func:`~lightning_lossmeta.modules.fused.fuse`.
-        repeats: Steps; a quarter as many warm up.
+        network: Every stacked network has its shape.
+        optimizer: Makes the optimiser of parameters.
+        size: How many networks are stacked.
+        fused: Whether the step is fused by :func:`~lightning_lossmeta.modules.fused.fuse`.
+        repeats: Steps that are timed; a quarter as many warm up.
     """
     stacked = [nn.Parameter(0.01 * torch.randn(size, *p.shape)) for p in network.parameters()]
     for parameter in stacked:

@@ -5,7 +5,7 @@ Each parameter is drawn from N(0, 1.2). A 64-64-10 network is trained on scikit-
 passes 30%. Counted are the share that each test keeps, the share of the trainable losses that it
 keeps (recall), and the share of the kept losses that are trainable (precision).
 
-For 2 classes the digits are told from one another as 0 to 4 and 5 to 9. For 100 classes two random
+For 2 classes the digits are told apart as 0 to 4 and 5 to 9. For 100 classes two random
 digits are put side by side (128 inputs, label 10 a + b), and training takes 2,000 steps, which MSE
 needs. 30% is 2/9 of the way from chance to perfect, and so far it must come for other class counts
 too. A loss that is a mean over n classes moves an untrained network's target logit by
@@ -71,13 +71,13 @@ def train(
     Args:
         thetas: Parameters of the losses ``(C, 8)``.
         data: What they learn.
-        num_classes: n.
-        learning_rate: Of plain gradient descent.
-        seed: Of weights and batches.
-        steps: How many.
+        num_classes: The number of classes, n.
+        learning_rate: The learning rate of plain gradient descent.
+        seed: Draws weights and batches.
+        steps: How many training steps are taken.
 
     Returns:
-        ``(C,)``.
+        The accuracies, ``(C,)``.
     """
     torch.manual_seed(seed)
     first, second = nn.Linear(data.inputs.shape[1], 64), nn.Linear(64, num_classes)
@@ -103,8 +103,8 @@ def train(
             for weight, gradient in zip(weights, gradients, strict=True):
                 weight -= learning_rate * gradient
     with torch.no_grad():
-        found = _outputs(weights, data.validation_inputs).argmax(dim=-1)
-        return (found == data.validation_labels).float().mean(dim=1)
+        predicted = _outputs(weights, data.validation_inputs).argmax(dim=-1)
+        return (predicted == data.validation_labels).float().mean(dim=1)
 
 
 def _outputs(weights: list[Tensor], inputs: Tensor) -> Tensor:
@@ -123,9 +123,9 @@ def measure(
 
     Args:
         num_classes: 2, 10 or 100.
-        losses: How many.
-        seed: Of losses, data, weights and batches.
-        steps: Of each training.
+        losses: How many losses are drawn.
+        seed: Draws losses, data, weights and batches.
+        steps: How many steps each training takes.
         chunk: How many networks train side by side.
 
     Returns:
@@ -169,7 +169,7 @@ def measure(
 
 
 def table(results: list[dict[str, Any]]) -> Table:
-    """A row a class count and seed."""
+    """Lay out what :func:`measure` returned, one row for each class count and seed."""
     shown = Table(title="Random third-order losses: kept / recall / precision")
     for name in ("classes", "seed", "losses", "trainable", "exact", "published"):
         shown.add_column(name, justify="right")

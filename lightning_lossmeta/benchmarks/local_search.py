@@ -42,14 +42,14 @@ Row = dict[str, Any]
 
 
 def measure(network: str, count: int, kinds: int, rounds: int, seed: int = 0) -> Row:
-    """Milliseconds a step and candidate.
+    """Time a step of both paths, in milliseconds a step and candidate.
 
     Args:
         network: A name of :data:`NETWORKS`.
-        count: Candidates.
+        count: How many candidates there are.
         kinds: Structures that they have, at most 10.
         rounds: How often each path is timed, in turn.
-        seed: Of weights and batch.
+        seed: Draws weights and batch.
 
     Returns:
         Medians of both paths, and the median of the ratios within a round.
@@ -72,21 +72,21 @@ def measure(network: str, count: int, kinds: int, rounds: int, seed: int = 0) ->
     times = [[_seconds(path, repeats) / count for path in paths] for _ in range(rounds)]
     if any(search.verdict for search in general + shared):
         raise RuntimeError("Expected all searches to go well.")
-    found = [1e3 * statistics.median(column) for column in zip(*times, strict=True)]
+    general_ms, shared_ms = (1e3 * statistics.median(path) for path in zip(*times, strict=True))
     ratio = statistics.median(slow / fast for slow, fast in times)
     return {
         "network": network,
         "batch": batch,
         "candidates": count,
         "structures": kinds,
-        "general_ms": found[0],
-        "shared_ms": found[1],
+        "general_ms": general_ms,
+        "shared_ms": shared_ms,
         "times_faster": ratio,
     }
 
 
 def table(rows: list[Row]) -> Table:
-    """The figures of :func:`measure`."""
+    """Lay out what :func:`measure` returned, one row a network and number of structures."""
     result = Table(title="milliseconds a step and candidate")
     for name in rows[0]:
         result.add_column(name.replace("_", " "), justify="right")

@@ -22,12 +22,12 @@ from lightning_lossmeta.evaluators import TrainerEvaluator
 
 
 def growth(fits: int, warm: int, steps: int) -> dict[str, float]:
-    """Megabytes of resident memory along a series of fits.
+    """Fit one candidate after another and measure the process's resident memory, in megabytes.
 
     Args:
-        fits: How many.
+        fits: How many fits there are.
         warm: After how many of them the growth is counted.
-        steps: Of each.
+        steps: Training steps of each fit.
     """
     torch.set_num_threads(1)
     task = WORKLOADS["digits-MLP"].task("32-true", "cpu")
@@ -54,10 +54,10 @@ def main() -> None:
     parser.add_argument("--warm", type=int, default=20)
     parser.add_argument("--steps", type=int, default=20)
     given = parser.parse_args()
-    found = growth(given.fits, given.warm, given.steps)
-    for name, value in found.items():
+    memory = growth(given.fits, given.warm, given.steps)
+    for name, value in memory.items():
         Console().print(f"{name}: {value:.1f}")
-    Console().print(f"Written to {save('memory', found, seed=0).name}.")
+    Console().print(f"Written to {save('memory', memory, seed=0).name}.")
 
 
 def _resident() -> float:

@@ -34,7 +34,7 @@ def figures(
         networks: Names of workloads.
         precisions: As in ``Trainer``.
         processes: Whether there are cores for worker processes.
-        count: Candidates.
+        count: How many candidates train.
         rounds: How often each time is taken.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -42,18 +42,18 @@ def figures(
     for name in networks:
         for precision in precisions:
             workload = WORKLOADS[name]
-            found = _alone(measure, workload, precision, device, processes, count, rounds)
-            for row in found:
+            measured = _alone(measure, workload, precision, device, processes, count, rounds)
+            for row in measured:
                 row["peak_mb"] = _alone(
                     peak_memory, workload, precision, device, row["evaluator"], count, processes
                 )
-            Console(width=110).print(table(found))
-            rows += found
+            Console(width=110).print(table(measured))
+            rows += measured
     return rows
 
 
 def table(rows: list[Row]) -> Table:
-    """The rows of one network in one precision."""
+    """Lay out the rows of one network in one precision, one for each evaluator."""
     first = rows[0]
     result = Table(
         title=f"{first['network']}, {first['precision']} (matrix products: "

@@ -15,7 +15,7 @@ RESULTS = Path(__file__).with_name("results")
 
 
 def machine_facts() -> dict[str, Any]:
-    """What figures of time depend on."""
+    """Describe what measured times depend on: processor, cores, threads, system and versions."""
     facts: dict[str, Any] = {
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -33,13 +33,13 @@ def save(name: str, figures: Any, folder: Path = RESULTS, **facts: Any) -> Path:
     """Write a benchmark's figures as JSON.
 
     Args:
-        name: Of the benchmark's module, and of the file.
+        name: Name of the benchmark's module, and of the file.
         figures: What was measured.
-        folder: Where to.
+        folder: The folder that the file goes to.
         **facts: What else fixes the measurement, e.g. its seed; written as they are.
 
     Returns:
-        The file.
+        The path of the file.
     """
     command = " ".join([f"python -m lightning_lossmeta.benchmarks.{name}", *sys.argv[1:]])
     text = {"command": command, "machine": machine_facts(), **facts, "figures": figures}

@@ -41,7 +41,7 @@ CASES = {
 
 
 def passes(family: LossFamily, candidate: Candidate) -> bool:
-    """The verdict of :class:`~lightning_lossmeta.callbacks.RejectionFilter` by its defaults."""
+    """Whether :class:`~lightning_lossmeta.callbacks.RejectionFilter` lets a candidate pass."""
     loss = family.build(candidate)
     return improvement(loss, *artificial_predictions(loss, 100, None, 0)) > 0
 
@@ -50,9 +50,9 @@ def measure(candidates: int, hidden: list[int], seed: int) -> list[dict[str, Any
     """Judge, refine, judge again and train random expressions.
 
     Args:
-        candidates: How many.
+        candidates: How many expressions are drawn.
         hidden: Units of the network's hidden layers.
-        seed: Of everything.
+        seed: Fixes the expressions, the data's split, the weights and the batches.
 
     Returns:
         A row a case: how many, how often the local search diverged, its seconds, and the best and

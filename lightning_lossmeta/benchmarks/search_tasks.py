@@ -19,15 +19,15 @@ from lightning_lossmeta.modules import SupervisedModule
 
 @dataclass(frozen=True)
 class SearchTask:
-    """What is searched on.
+    """A task that methods search on, and what it changes in their settings.
 
     Args:
         name: As the table has it.
-        module: Makes the module.
-        data: Its data.
-        monitor: The fitness.
-        mode: Whether it is to be small or large.
-        settings: Of methods, what differs from their files.
+        module: Makes the module that is trained.
+        data: The data that it is trained on.
+        monitor: The metric that is the fitness.
+        mode: Whether the metric is to be small or large.
+        settings: What differs from the methods' files, by the name of the method.
     """
 
     name: str
@@ -68,7 +68,7 @@ def diabetes(hidden: list[int]) -> SearchTask:
 
 
 def mnist_module() -> SupervisedModule:
-    """LeNet-5 under cross-entropy."""
+    """LeNet-5 on one grey channel, trained with cross-entropy."""
     return SupervisedModule(LeNet5(num_classes=10), optimizer=_SGD)
 
 

@@ -1,8 +1,8 @@
 """What a search's time goes into: sessions, local searches, filters, and the whole.
 
 A method of ``configs/methods`` searches for some generations; the time of the whole budget is
-extrapolated from the mean of a generation after the first. Sessions and local searches are told
-apart by timing the evaluator's two halves. The tasks are scikit-learn's Diabetes with an MLP, and
+extrapolated from the mean of a generation after the first. Sessions are timed at the
+evaluator, local searches at the refiner. The tasks are scikit-learn's Diabetes with an MLP, and
 MNIST with LeNet-5. Run it on an idle machine::
 
     python -m lightning_lossmeta.benchmarks.search_time --methods evomal --generations 50
@@ -48,7 +48,7 @@ class Stopwatch(MetaCallback):
         self._began = 0.0
 
     def watch(self, evaluator: Evaluator, refiner: Refiner | None) -> None:
-        """Time what an evaluator and a refiner do."""
+        """Have the seconds of this evaluator's sessions and this refiner's searches added up."""
 
         def refine(jobs: Sequence[Any], *others: Any) -> Any:
             self.refined += len(jobs)
@@ -67,13 +67,13 @@ class Stopwatch(MetaCallback):
             refiner._refine = refine  # type: ignore[assignment,method-assign]
 
     def on_generation_start(self, search: Search, generation: int) -> None:
-        """Start the clock."""
+        """Note when the generation begins."""
         self._began = time.perf_counter()
 
     def on_generation_end(
         self, search: Search, generation: int, evaluations: list[Evaluation]
     ) -> None:
-        """Stop it, and count."""
+        """Keep the generation's seconds, and count what became of its candidates."""
         self.generations.append(time.perf_counter() - self._began)
         self.filters.update(item.filter for item in evaluations if item.filter)
         self.filters.update(
@@ -96,13 +96,13 @@ def measure(
     evaluator: str | None = None,
     keep: Path | None = None,
 ) -> dict[str, Any]:
-    """Search for some generations.
+    """Search for some generations and say what their time went into.
 
     Args:
         method: Name of a file in ``configs/methods``.
         task: What to search on.
         generations: How many; the method's own count is the whole.
-        seed: Of the search.
+        seed: The search's seed.
         evaluator: Class of the one that trains the candidates; by default the method's own.
         keep: A folder that gets the search's; by default nothing is kept of it.
 
@@ -168,19 +168,19 @@ def main() -> None:
     parser.add_argument("--name", default="search_time")
     arguments = parser.parse_args()
     task = mnist(arguments.root) if arguments.task == "mnist" else diabetes(arguments.hidden)
-    found = [
+    rows = [
         measure(method, task, arguments.generations, arguments.seed) for method in arguments.methods
     ]
     table = Table("method", "session, s", "local search, s", "trained", "filters", "whole, min")
     table.title = f"{task.name}, {torch.get_num_threads()} threads"
-    for item in found:
-        local = "" if item["local_search_s"] is None else f"{item['local_search_s']:.2f}"
-        filters = ", ".join(f"{name} {count}" for name, count in item["filters"].items())
-        trained = f"{item['trained']} of {item['candidates']}"
-        session = f"{item['session_s']:.2f}"
-        table.add_row(item["method"], session, local, trained, filters, f"{item['whole_min']:.1f}")
+    for row in rows:
+        local = "" if row["local_search_s"] is None else f"{row['local_search_s']:.2f}"
+        filters = ", ".join(f"{name} {count}" for name, count in row["filters"].items())
+        trained = f"{row['trained']} of {row['candidates']}"
+        session = f"{row['session_s']:.2f}"
+        table.add_row(row["method"], session, local, trained, filters, f"{row['whole_min']:.1f}")
     Console(width=140).print(table)
-    print(f"\n{save(arguments.name, {'rows': found})}")
+    print(f"\n{save(arguments.name, {'rows': rows})}")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ Row = dict[str, float | int | str | bool]
 
 
 def losses() -> dict[tuple[str, bool], Loss]:
-    """What is timed, by name and whether it includes the log-softmax."""
+    """The losses that are timed, by name and whether they include the log-softmax."""
     dense, sparse = LabelSmoothing(XI), SparseLabelSmoothing(XI)
     return {
         ("F.cross_entropy", True): partial(F.cross_entropy, label_smoothing=XI),
@@ -51,18 +51,18 @@ def measure(
     rounds: int = 15,
     seconds: float = 0.05,
 ) -> list[Row]:
-    """Times at one number of classes.
+    """Time every loss, forward and backward, at one number of classes.
 
     The losses take turns, and the best round of each counts, since other work on the machine can
     only add to a time.
 
     Args:
-        classes: n.
-        batch: B.
-        seed: Of logits and targets.
-        device: Where.
-        rounds: How often each is timed.
-        seconds: How long a time.
+        classes: The number of classes, n.
+        batch: How many samples a batch has.
+        seed: Draws logits and targets.
+        device: Where the losses are computed.
+        rounds: How often each loss is timed.
+        seconds: The least that one timing lasts; its calls are averaged.
 
     Returns:
         A row a loss, with times in seconds.
@@ -97,7 +97,7 @@ def measure(
 
 
 def table(rows: list[Row], softmax: bool) -> Table:
-    """Microseconds a call, and how many times the sparse form is faster than the others.
+    """Lay out microseconds a call, and how many times faster the sparse form is than the others.
 
     Args:
         rows: What :func:`measure` gave.
@@ -115,10 +115,9 @@ def table(rows: list[Row], softmax: bool) -> Table:
             if row["classes"] == classes
             and (row["softmax"] == softmax or row["loss"] == "F.cross_entropy")
         }
-        found = [times[name] for name in names]
-        cells = [f"{forward * 1e6:.0f} / {both * 1e6:.0f}" for forward, both in found]
-        sparse = found.pop()
-        leads = [f"{one[0] / sparse[0]:.1f} / {one[1] / sparse[1]:.1f}" for one in found]
+        cells = ["{:.0f} / {:.0f}".format(*(1e6 * t for t in times[name])) for name in names]
+        *others, sparse = (times[name] for name in names)
+        leads = [f"{dense[0] / sparse[0]:.1f} / {dense[1] / sparse[1]:.1f}" for dense in others]
         result.add_row(f"{classes:,}", *cells, *leads)
     return result
 

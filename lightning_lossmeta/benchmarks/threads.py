@@ -33,12 +33,12 @@ NAMES = ("digits-MLP", "MNIST-logistic", "784-256-10", "MLP-1000", "LeNet-5")
 
 
 def work(task: Task, count: int, steps: int) -> dict[str, Callable[[int], Any]]:
-    """What is timed, as functions of the number of threads.
+    """The two kinds of work that are timed, as functions of the number of threads.
 
     Args:
-        task: To train on.
-        count: Candidates.
-        steps: Of a session, and ten times those of a local search.
+        task: What to train on.
+        count: How many candidates.
+        steps: Training steps of a session; a local search takes a tenth as many.
     """
     session = replace(task, session=replace(task.session, steps=steps))
     population = candidates(count)
@@ -54,7 +54,7 @@ def work(task: Task, count: int, steps: int) -> dict[str, Callable[[int], Any]]:
 
 
 def seconds(function: Callable[[int], Any], threads: tuple[int, int], repeats: int) -> list[float]:
-    """Median seconds with either number of threads, in turn."""
+    """Time a function with either number of threads, in turn, and return the median seconds."""
     times: dict[int, list[float]] = {count: [] for count in threads}
     for repeat in range(repeats + 1):
         for count in threads:

@@ -38,24 +38,24 @@ Row = dict[str, Any]
 
 
 def evaluators(device: str, processes: bool) -> dict[str, Evaluator]:
-    """The evaluators by name.
+    """Make the evaluators that are measured, by the names that the tables show.
 
     Args:
         device: ``"cuda"`` compiles into CUDA graphs.
         processes: Whether there are cores for several.
     """
     mode = "reduce-overhead" if device == "cuda" else "default"
-    found: dict[str, Evaluator] = {
+    by_name: dict[str, Evaluator] = {
         "trainer": TrainerEvaluator(),
         "population": PopulationEvaluator(),
         "population, compiled": PopulationEvaluator(compile_mode=mode),
     }
     choice: list[Evaluator] = [PopulationEvaluator()]
     if processes:
-        found["processes"] = ProcessEvaluator()
+        by_name["processes"] = ProcessEvaluator()
         choice.append(ProcessEvaluator())
-    found["auto"] = AutoEvaluator([*choice, TrainerEvaluator()], good_enough=0.0)
-    return found
+    by_name["auto"] = AutoEvaluator([*choice, TrainerEvaluator()], good_enough=0.0)
+    return by_name
 
 
 def measure(
@@ -68,7 +68,7 @@ def measure(
         precision: As in ``Trainer``.
         device: ``"cpu"`` or ``"cuda"``.
         processes: Whether to measure worker processes.
-        count: Candidates.
+        count: How many candidates train.
         rounds: How often each is timed.
 
     Returns:
@@ -108,8 +108,8 @@ def measure(
         row["share"] = work / (row["step_ms"] / 1e3) / rate
         row |= {"network": workload.name, "precision": precision, "rate_gflops": rate / 1e9}
     auto = known["auto"]
-    assert isinstance(auto, AutoEvaluator)
-    rows[-1]["chosen"] = auto.reports.get(workload.name, "")
+    if isinstance(auto, AutoEvaluator):
+        rows[-1]["chosen"] = auto.reports.get(workload.name, "")
     for evaluator in known.values():
         evaluator.close()
     return rows
@@ -124,8 +124,8 @@ def peak_memory(
         workload: Network and data.
         precision: As in ``Trainer``.
         device: On a GPU its own memory counts.
-        name: Of an evaluator, or the plain loop.
-        count: Candidates.
+        name: The name of an evaluator, or of the plain loop.
+        count: How many candidates train.
         processes: Whether worker processes are among the evaluators.
     """
     torch.set_num_threads(1)
@@ -145,10 +145,10 @@ def _seconds(
 ) -> float:
     task = replace(task, session=replace(task.session, steps=steps))
     started = clock()
-    found = evaluator.evaluate(losses, FAMILY, [task])
+    evaluations = evaluator.evaluate(losses, FAMILY, [task])
     synchronize("cuda" if task.session.accelerator == "gpu" else "cpu")
     seconds = clock() - started
-    bad = [item for item in found if item.status is not Status.OK]
+    bad = [item for item in evaluations if item.status is not Status.OK]
     if bad:
         raise RuntimeError(f"{type(evaluator).__name__}: {bad[0].status}, {bad[0].message}")
     return seconds

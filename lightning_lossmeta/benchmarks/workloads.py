@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 import numpy as np
 import torch
@@ -61,7 +62,7 @@ class Workload:
 
     Args:
         name: As the command line and the tables have it.
-        network: Makes it.
+        network: Makes the network.
         side: Height and width of an image.
     """
 
@@ -70,7 +71,7 @@ class Workload:
     side: int
 
     def task(self, precision: str, device: str) -> Task:
-        """Train it by SGD with momentum for as many steps as the session is given later."""
+        """The training of the network by SGD with momentum; its session gets its steps later."""
         optimizer = partial(torch.optim.SGD, lr=0.01, momentum=0.9)
         module = SupervisedModule(self.network(), optimizer=optimizer)
         accelerator = "gpu" if device == "cuda" else "cpu"
@@ -97,7 +98,7 @@ WORKLOADS = {
 
 
 def candidates(count: int) -> list[Candidate]:
-    """Losses near that of MSE."""
+    """Draw losses near the squared error: its Taylor coefficients with normal noise of 0.1."""
     noise = np.random.default_rng(0).normal(scale=0.1, size=(count, FAMILY.space.dimension))
     start = np.asarray(FAMILY.space.start)
     return [Candidate(None, tuple(map(float, start + row))) for row in noise]
@@ -107,23 +108,21 @@ class PlainLoop:
     """What a candidate's training is without Lightning: the same steps in a bare loop.
 
     Args:
-        task: Of a :class:`Workload`.
+        task: The task of a :class:`Workload`.
         device: Where to train.
-        clock: Gives seconds.
+        clock: Gives seconds, as ``time.perf_counter`` does.
     """
 
     def __init__(self, task: Task, device: str, clock: Clock) -> None:
         self.device = device
         self.clock = clock
-        module = task.fresh_module()
-        assert isinstance(module, SupervisedModule)
-        self._module = module
+        self._module = cast(SupervisedModule, task.fresh_module())
         self._data = task.data
         self._dtype = DTYPES[task.session.precision]
         self._candidate = candidates(1)[0]
 
     def fit(self, steps: int) -> float:
-        """Seconds to train a copy of the network and to score it."""
+        """Train a copy of the network, score it, and return the seconds that both took."""
         started = self.clock()
         network = copy.deepcopy(self._module.network).to(self.device)
         loss_fn = FAMILY.build(self._candidate).to(self.device)
@@ -151,12 +150,14 @@ class PlainLoop:
 
 
 def matmul_rate(dtype: torch.dtype, device: str, clock: Clock) -> float:
-    """Floating-point operations a second of square matrix products, PyTorch's threads as they are.
+    """Measure how many floating-point operations a second products of square matrices reach.
+
+    PyTorch uses as many threads as it is set to.
 
     Args:
-        dtype: Of the matrices.
-        device: Where.
-        clock: Gives seconds.
+        dtype: Number format of the matrices.
+        device: Where they are multiplied.
+        clock: Gives seconds, as ``time.perf_counter`` does.
     """
     size, repeats = (8192, 20) if device == "cuda" else (1024, 4)
     first, second = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))

@@ -27,8 +27,8 @@ class SampleAttraction(pl.Callback):
     ``picture``; :meth:`points` gives its numbers.
 
     Args:
-        samples: How many samples an epoch.
-        seed: Of the draw; global random state is left alone.
+        samples: How many samples are drawn an epoch.
+        seed: Seed of the draw; global random state is left alone.
         picture: File that the figure is written to, ending in .png, .svg or .pdf.
 
     Raises:
@@ -53,7 +53,7 @@ class SampleAttraction(pl.Callback):
         self._target: Tensor | None = None
 
     def points(self) -> tuple[Tensor, Tensor, Tensor]:
-        """What was recorded, a point a sample and epoch.
+        """Return what was recorded, one point for each sample and epoch.
 
         Returns:
             Epochs, attractions, and target probabilities, each ``(N,)``.
@@ -95,7 +95,7 @@ class SampleAttraction(pl.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Keep the samples with the highest of all random numbers, one given to each sample."""
+        """Give each sample a random number, and keep those with the highest of the epoch."""
         inputs, target = batch
         if self._inputs is None or self._target is None:
             self._inputs = inputs.new_empty(self.samples, *inputs.shape[1:])

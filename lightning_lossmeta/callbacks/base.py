@@ -59,12 +59,12 @@ class Search:
 
     @property
     def best_generation(self) -> int:
-        """When the best was found; -1 before anything was."""
+        """The generation of :attr:`best`; -1 while there is none."""
         return -1 if self.front.best is None else self.front.best.generation
 
 
 def shown_score(search: Search, evaluation: Evaluation) -> float:
-    """What an evaluation is worth, as a person reads it: the metric in its own sign.
+    """The score of an evaluation as tables show it: the metric in its own sign.
 
     With several objectives it is the fitness, their weighted sum. NaN where there is no score.
     """
@@ -110,7 +110,7 @@ class MetaCallback(pl.Callback):
         """Called often within a generation.
 
         Args:
-            search: Under way.
+            search: The search under way.
             what: ``"local search"``, in steps, or ``"training"``, in trainings.
             done: How many are done.
             count: How many there are.
@@ -124,7 +124,7 @@ class MetaCallback(pl.Callback):
     def on_generation_end(
         self, search: Search, generation: int, evaluations: list[Evaluation]
     ) -> None:
-        """Called after the searcher was told."""
+        """Called when the searcher has the generation's evaluations in its history."""
 
     def on_search_end(self, search: Search) -> None:
         """Called after the last generation, or when a search is interrupted."""

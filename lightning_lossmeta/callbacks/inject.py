@@ -16,7 +16,7 @@ from lightning_lossmeta.task import check_loss_fn
 class InjectLoss(LearningRateFactor):
     """Swaps the ``loss_fn`` of a LightningModule for a learned loss while it is fitted.
 
-    A loss that depends on the training's progress is told of it, as by
+    A loss that depends on the training's progress learns of it, as by
     :class:`~lightning_lossmeta.callbacks.training_progress.TrainingProgress`.
 
     Args:
@@ -33,7 +33,7 @@ class InjectLoss(LearningRateFactor):
         super().__init__(learning_rate_factor)
         self.path = path
         self.loss = LearnedLoss(path)
-        self._time = TrainingProgress()
+        self._progress = TrainingProgress()
         self._original: Any = None
         self._swapped = False
 
@@ -53,13 +53,13 @@ class InjectLoss(LearningRateFactor):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Scale the learning rates, and learn how long the fit is."""
         super().on_train_start(trainer, pl_module)
-        self._time.on_train_start(trainer, pl_module)
+        self._progress.on_train_start(trainer, pl_module)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Tell the loss how far the fit has come."""
-        self._time.on_train_batch_start(trainer, pl_module, batch, batch_idx)
+        self._progress.on_train_batch_start(trainer, pl_module, batch, batch_idx)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Give the module its own loss back."""

@@ -13,7 +13,7 @@ class LearningRateFactor(pl.Callback):
     Losses differ in the scale of their gradients, so each wants a learning rate of its own.
 
     Args:
-        factor: Positive.
+        factor: What the learning rates are multiplied by; positive.
 
     Raises:
         ValueError: If ``factor`` is not positive.
@@ -37,7 +37,7 @@ class LearningRateFactor(pl.Callback):
             self._scale(config.scheduler)
 
     def _scale(self, scheduler: Any) -> None:
-        """Scale what a schedule remembers, and the schedules that it is made of."""
+        """Scale the rates that a schedule remembers, and those of the schedules it is made of."""
         for name in ("base_lrs", "max_lrs", "min_lrs"):
             if hasattr(scheduler, name):
                 setattr(scheduler, name, [rate * self.factor for rate in getattr(scheduler, name)])

@@ -52,7 +52,7 @@ class SearchProgress(MetaCallback):
             self._bar.start()
 
     def on_progress(self, search: Search, what: str, done: int, count: int) -> None:
-        """Say how far a generation is."""
+        """Show how far a generation is."""
         text = f"{what} {done} of {count}"
         if self._bar is not None:
             shown = f"{self._text}; {text}" if self._text else text
@@ -87,7 +87,7 @@ class SearchProgress(MetaCallback):
         self._say(f"generation {generation + 1}/{search.generations}: {text}, {left:.0f} s left")
 
     def _say(self, text: str) -> None:
-        """A line above the bar, or in its place."""
+        """Print a line above the bar or, where there is none, in its place."""
         if self._bar is not None:
             self._bar.console.print(text, highlight=False)
         else:
@@ -101,11 +101,11 @@ class SearchProgress(MetaCallback):
 
 
 def progress_bar(console: Console, unit: str) -> Progress:
-    """A bar with counts, a description, the time taken and the time left.
+    """Make a bar with counts, a description, the time taken and the time left.
 
     Args:
-        console: Where it goes.
-        unit: What is counted.
+        console: Where the bar is shown.
+        unit: The word for what is counted, e.g. ``"generation"``.
     """
     return Progress(
         TextColumn(unit),

@@ -18,10 +18,10 @@ from lightning_lossmeta.task import Task
 def learned_artifact(
     search: Search, chosen: Evaluation, choice: Mapping[str, Any] | None = None
 ) -> Artifact:
-    """A candidate of a search as a learned loss, with where it came from.
+    """Make a learned loss of a search's candidate, with where it came from.
 
     Args:
-        search: Whose candidate it is.
+        search: The search that tried the candidate.
         chosen: The candidate and its scores.
         choice: How it was chosen, if not by its fitness alone: goes into the provenance.
     """
@@ -55,7 +55,7 @@ def learned_artifact(
 
 
 def _generation(search: Search, chosen: Evaluation) -> int | None:
-    """When a candidate was tried first."""
+    """The generation that tried a candidate first; ``None`` if none did."""
     for number, generation in enumerate(search.searcher.history):
         if any(item.candidate == chosen.candidate for item in generation):
             return number
@@ -63,7 +63,7 @@ def _generation(search: Search, chosen: Evaluation) -> int | None:
 
 
 def task_summary(task: Task) -> dict[str, str]:
-    """Names of a task's parts, and the size of its network."""
+    """Describe a task by the names of its parts and the number of its weights."""
     module = task.fresh_module()
     network = getattr(module, "network", None)
     return {

@@ -27,8 +27,8 @@ _KEYS = {"seed", "settings", "evaluator", "searcher", "front", "history"}
 class HistoryLog:
     """The generations of a search, one line of JSON each, only ever appended to.
 
-    A line has the rows that the searcher was told, and of candidates with several trainings what
-    each of these came to.
+    A line has the rows of the searcher's history and, for candidates with several trainings, the
+    outcome of each of these.
 
     Args:
         path: The file; made by the first :meth:`append`.
@@ -45,9 +45,9 @@ class HistoryLog:
         """Write a generation and have it on the disk.
 
         Args:
-            generation: Its number.
-            history: As the searcher was told of it.
-            evaluations: As it was scored.
+            generation: The generation's number.
+            history: Its evaluations as the searcher's history has them.
+            evaluations: The same as they were scored, with their trainings.
         """
         content = {
             "generation": generation,
@@ -69,7 +69,7 @@ class HistoryLog:
         self._count(line)
 
     def mark(self) -> dict[str, Any]:
-        """How much of the file there is now, for the state that goes with it."""
+        """The length and digest of the file by now, for the state that goes with it."""
         return {"bytes": self._bytes, "sha256": self._digest.hexdigest()}
 
     def restore(self, mark: dict[str, Any]) -> list[list[Any]]:
@@ -107,13 +107,13 @@ class StoredSearch:
     """A search as its folder holds it.
 
     Args:
-        seed: What all random numbers derive from.
-        settings: What it was asked for.
-        evaluator: State of the evaluator.
-        searcher: State of the searcher that its history does not show.
-        front: Generation and row of each of the best.
-        history: Rows of each generation.
-        log: The file that they stand in, to be appended to.
+        seed: The seed that all random numbers derive from.
+        settings: The fingerprint of what the search was asked for.
+        evaluator: The state of the evaluator.
+        searcher: The state of the searcher as far as its history does not show it.
+        front: The generation and row of each of the best.
+        history: The rows of each generation.
+        log: The file that these rows stand in, to be appended to.
     """
 
     seed: int

@@ -32,14 +32,14 @@ class TrainingProgress(pl.Callback):
         """Learn how many steps are planned.
 
         Raises:
-            ValueError: If there is no end, so that no step is a share of all.
+            ValueError: If the fit has no known end, so that there is no share of its steps.
         """
         self._steps = planned_steps(trainer) if depends_on_progress(pl_module) else None
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Set the time."""
+        """Set the progress of the module's losses to the share of steps that are done."""
         if self._steps is not None:
             set_progress(pl_module, min(1.0, trainer.global_step / self._steps))
 

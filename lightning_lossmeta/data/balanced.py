@@ -19,7 +19,7 @@ def balanced_subset(targets: Tensor, count: int, seed: int) -> Tensor:
         seed: Chooses them; equal seeds choose the same, and a larger count chooses more besides.
 
     Returns:
-        (min(count, N),), int64, on the device of the targets.
+        The positions, (min(count, N),), int64, on the device of the targets.
 
     >>> labels = torch.tensor([0, 0, 0, 0, 0, 0, 1, 2])
     >>> labels[balanced_subset(labels, 6, seed=0)].bincount()

@@ -68,7 +68,7 @@ class TensorDataModule(BatchedDataModule, ABC):
 
     @abstractmethod
     def load(self) -> Splits:
-        """Read the data; called once."""
+        """Read the data: what a subclass writes. It is called once."""
 
     @property
     def splits(self) -> Splits:
@@ -88,12 +88,12 @@ class TensorDataModule(BatchedDataModule, ABC):
         return self._splits
 
     def _kept(self, train: Split) -> Split:
-        """``train_size`` of the training samples."""
+        """Keep ``train_size`` of the training samples."""
         kept = self._kept_positions(train.targets, f"the training samples of {type(self).__name__}")
         return train if kept is None else train.take(kept)
 
     def _noisy(self, splits: Splits) -> Splits:
-        """The training labels corrupted, and those of validation if asked for."""
+        """Corrupt the training labels, and those of validation if asked for."""
         if self.noise is None:
             return splits
         seed = derived_seed(self.noise_seed, LabelPurpose.TRAIN)
@@ -109,7 +109,7 @@ class TensorDataModule(BatchedDataModule, ABC):
         _ = self.splits
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the tensors, which another process reads itself, and the Trainer of a fit."""
+        """Pickle all but the tensors, which another process reads itself, and a fit's Trainer."""
         return {**super().__getstate__(), "_splits": None}
 
     def train_dataloader(self) -> BatchLoader:
@@ -135,7 +135,7 @@ class TensorDataModule(BatchedDataModule, ABC):
 
 @describe_value.register
 def _describe(value: TensorDataModule, walk: Walk) -> dict[str, Any]:
-    """By its settings and the data as they were read: where from is of no account then."""
+    """Describe it by its settings and the data as they were read, wherever these came from."""
     described = describe_data_module(value, walk)
     for name in ("root", "path", "hparams.root", "hparams.path", "_splits"):
         described.pop(name, None)

@@ -19,8 +19,8 @@ def check_file_size(path: Path, most: int) -> None:
     """Refuse a file that is too large to be what it should.
 
     Args:
-        path: The file.
-        most: Bytes.
+        path: The file that is checked.
+        most: How many bytes it may have.
 
     Raises:
         ValueError: Says how large it is.
@@ -34,7 +34,7 @@ def check_unpacked_size(path: Path, most: int) -> None:
     """Refuse a zip file that unpacks to too much; any other file passes.
 
     Args:
-        path: The file.
+        path: The file that is checked.
         most: Bytes of all its members together.
 
     Raises:
@@ -52,7 +52,7 @@ def check_memory(size: int, what: str, advice: str) -> None:
     """Refuse to take more memory than the machine has.
 
     Args:
-        size: Bytes.
+        size: How many bytes are to be taken.
         what: What needs them, for the message.
         advice: What to do.
 

@@ -77,7 +77,7 @@ class BatchLoader:
 
         Args:
             count: How many; all if there are fewer.
-            seed: Chooses them.
+            seed: Chooses the samples.
         """
         chosen = balanced_subset(self.targets, count, seed)
         return BatchLoader(

@@ -53,7 +53,7 @@ class BatchedDataModule(pl.LightningDataModule):
             source: What they are, for the message.
 
         Returns:
-            Positions, (train_size,); ``None`` for all.
+            The positions, (train_size,); ``None`` for all samples.
 
         Raises:
             ValueError: If ``train_size`` is more than there is.
@@ -69,13 +69,13 @@ class BatchedDataModule(pl.LightningDataModule):
         return balanced_subset(targets, self.train_size, self.split_seed)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the Trainer of a fit."""
+        """Pickle all but the Trainer of a fit."""
         state = {**self.__dict__, "trainer": None}
         state.pop("_lossmeta_stages", None)  # another process has to set up again
         return state
 
     def __copy__(self) -> BatchedDataModule:
-        """Share the data, unlike a pickle."""
+        """Copy the object but share its data, unlike a pickle."""
         twin = type(self).__new__(type(self))
         twin.__dict__.update(self.__dict__)
         return twin

@@ -31,13 +31,13 @@ class Split:
 
     @property
     def flipped(self) -> Tensor:
-        """(N,), bool: whose label is not the one before noise."""
+        """Which labels differ from those before noise, (N,), bool."""
         if self.clean is None:
             return torch.zeros(len(self.targets), dtype=torch.bool, device=self.targets.device)
         return self.targets != self.clean
 
     def take(self, positions: Tensor) -> Split:
-        """The samples at these positions of the split."""
+        """Return the samples at these positions of the split."""
         return Split(
             self.inputs[positions],
             self.targets[positions],
@@ -51,7 +51,7 @@ class Splits:
     """Training, validation and test samples, which share none.
 
     Args:
-        train: Trained on.
+        train: The samples to train on.
         val: Scores candidates and chooses learning rates.
         test: Scores what was chosen.
     """
@@ -61,7 +61,7 @@ class Splits:
     test: Split
 
     def named(self) -> Iterator[tuple[str, Split]]:
-        """Each split with its name."""
+        """Pair each split with its name."""
         return iter((("train", self.train), ("val", self.val), ("test", self.test)))
 
 
@@ -71,7 +71,7 @@ def check_labels(targets: Tensor, num_classes: int, what: str) -> None:
     Args:
         targets: (N,).
         num_classes: How many classes there are.
-        what: Whose labels, for the message.
+        what: The words for these labels in the message.
 
     Raises:
         ValueError: If there are none, or one is no integer in [0, num_classes).
@@ -99,9 +99,9 @@ def check_classes(splits: Splits, num_classes: int, owner: str) -> None:
     """Refuse splits that lack a class; targets that are no integers (regression) pass.
 
     Args:
-        splits: To look at.
+        splits: The splits to look at.
         num_classes: How many classes there are.
-        owner: Whose splits, for the message.
+        owner: The words for whose splits they are in the message.
 
     Raises:
         ValueError: If labels are out of range, or a split lacks a class; names both.

@@ -27,19 +27,19 @@ ROUNDS = 3
 
 
 class AutoEvaluator(Evaluator):
-    """Times each evaluator on the first candidates, says what it found, and keeps the fastest.
+    """Times each evaluator on the first candidates, logs the times, and keeps the fastest.
 
     Short sessions that differ in steps and in validations tell what a fit, a step and a validation
     cost, so that the whole session's time is foreseen. Each task has a choice of its own.
-    Evaluators that do not support a task, or fail candidates that others can train, are left out,
-    and once one promises a generation in ``good_enough`` seconds the others are not tried: starting
-    worker processes takes longer than that.
+    Evaluators that do not support a task (the log says why), or fail candidates that others can
+    train, are left out, and once one promises a generation in ``good_enough`` seconds the others
+    are not tried: starting worker processes takes longer than that.
 
     Args:
-        evaluators: What to choose among, in the order in which they are tried; by default
+        evaluators: The evaluators to choose among, in the order in which they are tried; by default
             population, processes and trainer.
-        probe_steps: Steps of the longest of the short sessions.
-        good_enough: Seconds a generation.
+        probe_steps: Training steps of the longest of the short sessions.
+        good_enough: Seconds a generation that end the choice at once.
 
     Raises:
         ValueError: If there is nothing to choose among, or ``probe_steps`` is below 2.
@@ -61,9 +61,10 @@ class AutoEvaluator(Evaluator):
         self.good_enough = good_enough
         self.chosen: dict[str, Evaluator] = {}
         self.reports: dict[str, str] = {}
+        self._left_out: set[tuple[str, str]] = set()  # tasks and reasons that the log has
 
     def unsupported(self, family: LossFamily, tasks: Sequence[Task]) -> str | None:
-        """Why none of the evaluators fits a task."""
+        """Say why none of the evaluators can score on a task; ``None`` if each task has one."""
         for task in tasks:
             reasons = [evaluator.unsupported(family, [task]) for evaluator in self.evaluators]
             if None not in reasons:
@@ -76,7 +77,7 @@ class AutoEvaluator(Evaluator):
             evaluator.close()
 
     def state_dict(self) -> dict[str, Any]:
-        """Which evaluators were chosen: a resumed search must go on with them."""
+        """The evaluators that were chosen by task, since a resumed search must go on with them."""
         return {
             "chosen": {name: self.evaluators.index(item) for name, item in self.chosen.items()},
             "reports": dict(self.reports),
@@ -84,14 +85,14 @@ class AutoEvaluator(Evaluator):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Choose as before."""
+        """Take over the choice of an earlier process."""
         self.chosen = {k: self.evaluators[i] for k, i in state.get("chosen", {}).items()}
         self.reports = dict(state.get("reports", {}))
         for evaluator, own in zip(self.evaluators, state.get("evaluators", []), strict=False):
             evaluator.load_state_dict(own)
 
     def _run(self, jobs: Sequence[Job], family: LossFamily) -> Iterator[tuple[int, Evaluation]]:
-        """Choose by task, then hand each evaluator all that it is to do at once."""
+        """Choose by task, then hand each evaluator all of its jobs at once."""
         candidates: dict[int, list[Candidate]] = {}
         for job in jobs:
             candidates.setdefault(id(job.task), []).append(job.candidate)
@@ -118,7 +119,7 @@ class AutoEvaluator(Evaluator):
         return chosen
 
     def _choose(self, candidates: list[Candidate], family: LossFamily, task: Task) -> Evaluator:
-        able = [e for e in self.evaluators if e.unsupported(family, [task]) is None]
+        able = self._able(family, task)
         if len(able) == 1:
             return able[0]
         probes: list[_Probe] = []
@@ -136,15 +137,29 @@ class AutoEvaluator(Evaluator):
             for probe in rivals:
                 probe.measure()
         best = min(rivals, key=lambda probe: probe.seconds)
-        found = ", ".join(probe.describe() for probe in probes)
-        report = f"{type(best.evaluator).__name__} (milliseconds a candidate and step: {found})"
+        times = ", ".join(probe.describe() for probe in probes)
+        report = f"{type(best.evaluator).__name__} (milliseconds a candidate and step: {times})"
         self.reports[task.name] = report
         log.info("evaluator for %s: %s", task.name, report)
         return best.evaluator
 
+    def _able(self, family: LossFamily, task: Task) -> list[Evaluator]:
+        """The evaluators that support a task; logs, once, why each of the others does not."""
+        able: list[Evaluator] = []
+        for evaluator in self.evaluators:
+            reason = evaluator.unsupported(family, [task])
+            if reason is None:
+                able.append(evaluator)
+                continue
+            left_out = (task.name, f"{type(evaluator).__name__} is left out: {reason}")
+            if left_out not in self._left_out:
+                self._left_out.add(left_out)
+                log.info("evaluator for %s: %s", *left_out)
+        return able
+
 
 class _Probe:
-    """What an evaluator needs for a session of these candidates, foreseen from short ones."""
+    """The seconds that an evaluator needs for a session, foreseen from short sessions."""
 
     def __init__(
         self,
@@ -166,14 +181,14 @@ class _Probe:
         self.measure()
 
     def measure(self) -> None:
-        """Measure, perhaps again: other work can only add to a time, so the least counts."""
+        """Time the short sessions and keep the least of each: other work can only add to a time."""
         for steps, validations in self._sessions():
             known = self._best.get((steps, validations), math.inf)
             self._best[steps, validations] = min(known, self._time(steps, validations))
 
     @property
     def seconds(self) -> float:
-        """Of the whole session."""
+        """The seconds that the whole session is foreseen to take."""
         short, long, validated = (self._best[key] for key in self._sessions())
         step = max(0.0, long - short) / max(1, self._longer - self._shorter)
         validation = max(0.0, validated - short) / max(1, self._more_validations())
@@ -181,7 +196,7 @@ class _Probe:
         return long + step * left + validation * max(0, self._task.session.validations - 1)
 
     def describe(self) -> str:
-        """Name and time."""
+        """The evaluator's name, and its milliseconds a candidate and step or that it fails."""
         name = type(self.evaluator).__name__
         if self.failures == len(self._candidates):
             return f"{name} fails"
@@ -202,9 +217,9 @@ class _Probe:
     def _time(self, steps: int, validations: int) -> float:
         session = replace(self._task.session, steps=steps, validations=validations)
         started = time.perf_counter()
-        found = self.evaluator.evaluate(
+        evaluations = self.evaluator.evaluate(
             self._candidates, self._family, [replace(self._task, session=session)]
         )
         seconds = time.perf_counter() - started
-        self.failures = sum(item.status is Status.FAILED for item in found)
+        self.failures = sum(item.status is Status.FAILED for item in evaluations)
         return seconds

@@ -13,12 +13,12 @@ from lightning_lossmeta.evaluation import Evaluation, mean_evaluation
 from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.task import Task
 
-#: Told what is being done, how much of it is done, and of how much.
+#: Called with what is being done, how much of it is done, and of how much.
 ProgressFn = Callable[[str, int, int], None]
 
 
 def no_progress(stage: str, done: int, count: int) -> None:
-    """Tell nobody."""
+    """Take no notice: the default where nobody wants to know how far the work is."""
     del stage, done, count
 
 
@@ -27,8 +27,8 @@ class Job:
     """One training: a candidate's loss on a task.
 
     Args:
-        candidate: Which loss.
-        task: On what, with which seed and session.
+        candidate: The loss to train with.
+        task: What to train, with its seed and session.
     """
 
     candidate: Candidate
@@ -47,23 +47,23 @@ class Evaluator(ABC):
     def _run(self, jobs: Sequence[Job], family: LossFamily) -> Iterator[tuple[int, Evaluation]]:
         """Do jobs of any tasks, giving each result as soon as it is known.
 
-        Jobs of one task hold the same object, so that they can be told to belong together.
+        Jobs of one task hold the same object, by which it is known that they belong together.
 
         Yields:
             Place of a job among ``jobs`` and its evaluation, in any order, each job once.
         """
 
     def unsupported(self, family: LossFamily, tasks: Sequence[Task]) -> str | None:
-        """Why this evaluator can't score on these tasks, or ``None`` if it can."""
+        """Say why this evaluator can't score on these tasks; ``None`` if it can."""
         del family, tasks
         return None
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed search must have again, as plain JSON values."""
+        """The state that a resumed search must have again, as plain JSON values."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a stored state."""
+        """Take over the state that :meth:`state_dict` gave."""
         del state
 
     def close(self) -> None:
@@ -74,7 +74,7 @@ class Evaluator(ABC):
         """Do jobs of any tasks, giving each result as soon as it is known.
 
         Args:
-            jobs: What to train.
+            jobs: The trainings to do.
             family: Builds the losses.
 
         Yields:
@@ -96,10 +96,10 @@ class Evaluator(ABC):
         """Score candidates: each objective is the mean over the tasks.
 
         Args:
-            candidates: What to score.
+            candidates: The losses to score.
             family: Builds the losses.
-            tasks: What they are tried on; at least one, of different names.
-            on_progress: Told how many trainings are done.
+            tasks: The tasks that they are tried on; at least one, of different names.
+            on_progress: Called with the number of trainings that are done.
 
         Returns:
             One evaluation a candidate, in order.

@@ -23,8 +23,8 @@ class FrozenCandidate:
     """A candidate in a form that a file can hold, with all that was measured for it.
 
     Args:
-        family: A serializable family.
-        candidate: Of that family.
+        family: A family that a file can hold, by its name and settings.
+        candidate: A candidate of that family.
         normalisation: The affine map applied after the family's loss, if any.
     """
 
@@ -40,7 +40,7 @@ class LossFamily(ABC):
         name: The family's name in an artefact; unique among the families.
         serializable: Whether an artefact can hold it, that is, whether
             ``type(family)(**family.settings()) == family``.
-        space: What a searcher searches, e.g. a
+        space: The candidates that a searcher searches, e.g. a
             :class:`~lightning_lossmeta.families.spaces.VectorSpace`.
         later_settings: Settings that older artefacts lack; lacking means the default.
         former_settings: The present name of each setting that older artefacts name otherwise.
@@ -62,17 +62,17 @@ class LossFamily(ABC):
 
     @abstractmethod
     def read(self, loss: LossFunction) -> Candidate:
-        """The candidate of a loss that :meth:`build` made."""
+        """Read the candidate back out of a loss that :meth:`build` made."""
 
     @abstractmethod
     def formula(self, candidate: Candidate) -> str:
-        """The loss as one line of mathematics."""
+        """Write the loss as one line of mathematics."""
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """What tells it from others of its class, as plain JSON values.
+        """The settings that tell this family from others of its class, as plain JSON values.
 
-        The constructor's arguments, all of them, where the family is serializable.
+        They are all arguments of the constructor, where the family is serializable.
         """
 
     def key(self, candidate: Candidate) -> str:
@@ -88,9 +88,9 @@ class LossFamily(ABC):
         return repr((candidate.structure, theta))
 
     def skeleton(self, candidate: Candidate) -> Skeleton | None:
-        """What a local search on theta leaves of a candidate as it is.
+        """The part of a candidate that a local search on theta leaves as it is.
 
-        By default ``None``: where it began can't be told from where it ended.
+        By default ``None``: there is no telling where a local search began.
 
         Raises:
             ValueError: If the candidate does not belong to this family.
@@ -109,14 +109,14 @@ class LossFamily(ABC):
         return FrozenCandidate(self, candidate)
 
     def local_search_obstacle(self) -> str | None:
-        """What keeps a local search on theta from being right here, or ``None``."""
+        """Say why a local search on theta would go wrong here; ``None`` if it would not."""
         return None
 
     def expression(self, candidate: Candidate) -> Any:
         """The loss of one class, entry or number, averaged over all, in SymPy: for exports.
 
         Args:
-            candidate: Of this family.
+            candidate: A candidate of this family.
 
         Returns:
             An expression of the :meth:`~lightning_lossmeta.losses.links.Link.symbols` of its link.

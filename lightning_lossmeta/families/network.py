@@ -30,31 +30,31 @@ class NetworkSpace(VectorSpace):
     """The weights and biases of networks of one shape.
 
     Args:
-        names: One name a weight.
-        start: Where a search begins that has no random starts.
-        widths: Of all layers, inputs and output with them.
+        names: The names of the weights.
+        start: The weights that a search without random starts begins with.
+        widths: The widths of all layers, from the inputs to the output.
     """
 
     widths: tuple[int, ...]
 
     @classmethod
     def of(cls, widths: tuple[int, ...]) -> NetworkSpace:
-        """Of networks with these widths; a search begins with the draw of seed 0."""
+        """The space of networks with these widths; a search begins with the draw of seed 0."""
         names = tuple(f"theta{index}" for index in range(count_weights(widths)))
         return cls(names, _drawn(widths, 0), widths)
 
     def draw(self, seed: int) -> tuple[float, ...]:
-        """Weights and biases as ``nn.Linear`` initialises them, in float64.
+        """Draw weights and biases as ``nn.Linear`` initialises them, in float64.
 
         Of a layer with m inputs, both are uniform on [-1/sqrt(m), 1/sqrt(m)].
 
         Args:
-            seed: Of the draw; global random state is left alone.
+            seed: Seed of the draw; global random state is left alone.
         """
         return _drawn(self.widths, seed)
 
     def sample(self, seed: Seed, sigma: float = 0.1) -> Candidate:
-        """A network as it is initialised, by :meth:`draw`; ``sigma`` has no effect."""
+        """Draw a network as it is initialised, by :meth:`draw`; ``sigma`` has no effect."""
         return Candidate(None, self.draw(int(np.random.default_rng(seed).integers(2**63))))
 
 
@@ -103,7 +103,7 @@ class NetworkFamily(LossFamily):
         self.space = NetworkSpace.of(widths)
 
     def build(self, candidate: Candidate) -> NetworkLoss:
-        """The network with the candidate's weights."""
+        """Build the network with the candidate's weights."""
         if candidate.structure is not None:
             raise ValueError(
                 "Expected `structure` of a network candidate to be None, got "
@@ -112,15 +112,15 @@ class NetworkFamily(LossFamily):
         return NetworkLoss(candidate.theta, self.hidden, link=self.link)
 
     def read(self, loss: LossFunction) -> Candidate:
-        """The weights of a network of this shape."""
+        """Read the weights of a network of this shape."""
         return Candidate(None, tuple(own_loss(loss, NetworkLoss, self.link).theta.tolist()))
 
     def formula(self, candidate: Candidate) -> str:
-        """What the network sees, and its widths; the weights are left out."""
+        """Write what the network sees, and its widths; the weights are left out."""
         return self.link.averaged(f"network({self.link.letter}, y), {written(self.space.widths)}")
 
     def settings(self) -> dict[str, Any]:
-        """Hidden layers and kind of problem."""
+        """The settings: hidden layers and kind of problem."""
         return {"hidden": list(self.hidden), "problem": self.problem}
 
 

@@ -45,7 +45,7 @@ def network_widths(hidden: Sequence[int]) -> tuple[int, ...]:
 
 
 def count_weights(widths: Sequence[int]) -> int:
-    """Weights and biases of the layers between these widths.
+    """Count the weights and biases of the layers between these widths.
 
     >>> count_weights((2, 50, 50, 1))
     2751
@@ -118,7 +118,7 @@ class NetworkLoss(ElementwiseLoss):
         self.register_buffer("theta", values, persistent=False)
 
     def values(self, prediction: Tensor, label: Tensor) -> Tensor:
-        """The network, entry by entry."""
+        """Run the network on each entry."""
         units = torch.stack([prediction, label], dim=-1)
         *inner, (weight, bias) = layers(self.theta.to(prediction.dtype), self.widths)
         for inner_weight, inner_bias in inner:
@@ -126,12 +126,12 @@ class NetworkLoss(ElementwiseLoss):
         return F.softplus(F.linear(units, weight, bias), threshold=_LINEAR).squeeze(-1)
 
     def extra_repr(self) -> str:
-        """Widths and link, for ``print``."""
+        """Show widths and link in ``print``."""
         return ", ".join(filter(None, (written(self.widths), super().extra_repr())))
 
 
 def written(widths: Sequence[int]) -> str:
-    """Widths as papers write them.
+    """Write widths as papers do.
 
     >>> written((2, 50, 50, 1))
     '2-50-50-1'

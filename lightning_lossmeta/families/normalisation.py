@@ -15,7 +15,7 @@ class Normalisation:
 
     Args:
         scale: eta / (Lmax - Lmin).
-        offset: Lmin.
+        offset: The least value of the loss, Lmin.
         eta: The width of the range that was asked for.
         num_classes: The class count of the simplex that was sampled.
 

@@ -29,7 +29,7 @@ class NormalisedLoss(LossFunction):
 
     Args:
         loss: Any loss; its reduction is taken over.
-        normalisation: The map.
+        normalisation: The affine map.
     """
 
     scale: Tensor
@@ -65,10 +65,10 @@ class NormalisedFamily(LossFamily):
     target: losses are taken to treat classes alike.
 
     Args:
-        family: Whose losses are normalised.
+        family: The family whose losses are normalised.
         num_classes: Dimension of the simplex.
         eta: Width of the range.
-        samples: Random points a concentration, beside the regular ones.
+        samples: How many random points there are for each concentration, beside the regular ones.
 
     Raises:
         ValueError: If ``family`` is normalised already, ``eta`` is not positive, there are fewer
@@ -94,7 +94,7 @@ class NormalisedFamily(LossFamily):
         self._target = torch.zeros(len(self._logits), dtype=torch.long)
 
     def normalisation(self, loss: LossFunction) -> Normalisation:
-        """Measure the range of a loss; of one that changes in training, in the middle of it.
+        """Measure the range of a loss; one that changes in training is measured in its middle.
 
         Raises:
             ValueError: If the loss is constant or not finite on the simplex.
@@ -113,30 +113,30 @@ class NormalisedFamily(LossFamily):
         return Normalisation(self.eta / (high - low), low, self.eta, self.num_classes)
 
     def baselines(self) -> dict[str, Candidate]:
-        """Those of the inner family."""
+        """The baselines of the inner family, each normalised when it is built."""
         return self.family.baselines()
 
     def build(self, candidate: Candidate) -> NormalisedLoss:
-        """The family's loss, normalised."""
+        """Build the inner family's loss and measure its range to normalise it."""
         loss = self.family.build(candidate)
         return NormalisedLoss(loss, self.normalisation(loss))
 
     def read(self, loss: LossFunction) -> Candidate:
-        """The candidate within a :class:`NormalisedLoss`."""
+        """Read the candidate of the loss within a :class:`NormalisedLoss`."""
         if not isinstance(loss, NormalisedLoss):
             raise ValueError(f"Expected a NormalisedLoss, got {type(loss).__name__}.")
         return self.family.read(loss.loss)
 
     def formula(self, candidate: Candidate) -> str:
-        """The formula before normalisation, under the map."""
+        """Write the inner family's formula under the affine map."""
         return self._measured(candidate).formula(self.family.formula(candidate))
 
     def key(self, candidate: Candidate) -> str:
-        """That of the inner family: equal losses have equal ranges."""
+        """The inner family's key of a candidate: equal losses have equal ranges."""
         return self.family.key(candidate)
 
     def skeleton(self, candidate: Candidate) -> Skeleton | None:
-        """That of the inner family."""
+        """The inner family's skeleton of a candidate."""
         return self.family.skeleton(candidate)
 
     def freeze(self, candidate: Candidate) -> FrozenCandidate:
@@ -145,7 +145,7 @@ class NormalisedFamily(LossFamily):
         return replace(frozen, normalisation=self._measured(candidate))
 
     def local_search_obstacle(self) -> str | None:
-        """That the map depends on theta, which the slopes of a local search leave out."""
+        """Say that the map depends on theta, which the slopes of a local search leave out."""
         return (
             "the scale of a normalised loss changes with theta, which a local search can't "
             "see; leave the normalisation out."

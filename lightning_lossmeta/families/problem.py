@@ -1,4 +1,4 @@
-"""What a family's losses are for, and the link that makes them so."""
+"""The kinds of problem that losses are for, each with its link."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def link_of(problem: str) -> Link:
 
 
 def own_loss(loss: LossFunction, kind: type[Kind], link: Link) -> Kind:
-    """A loss, if it is of a family's class and for its kind of problem.
+    """Return a loss if it is of a family's class and for its kind of problem.
 
     Raises:
         ValueError: If it is not.

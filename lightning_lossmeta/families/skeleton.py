@@ -1,4 +1,4 @@
-"""What a local search leaves of a candidate as it is."""
+"""The part of a candidate that a local search leaves as it is."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Skeleton:
     untouched: bool
 
     def arrange(self, theta: Sequence[float]) -> tuple[float, ...]:
-        """A theta of this candidate in the order that all candidates of the key share."""
+        """Bring a theta of this candidate to the order that all candidates of the key share."""
         return tuple(theta[place] for place in self.order)
 
     def restore(self, arranged: Sequence[float]) -> tuple[float, ...]:
-        """An arranged theta in this candidate's own order."""
+        """Bring an arranged theta back to this candidate's own order."""
         by_place = dict(zip(self.order, arranged, strict=True))
         return tuple(by_place[place] for place in range(len(by_place)))

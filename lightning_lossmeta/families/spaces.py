@@ -1,4 +1,4 @@
-"""What searchers search: spaces of candidates."""
+"""Spaces of candidates, which searchers search."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class VectorSpace(Space):
     """A search space of real vectors.
 
     Args:
-        names: One name a coordinate.
-        start: Where a search begins.
+        names: The names of the coordinates.
+        start: The point that a search begins with.
 
     Raises:
         ValueError: If there are not as many names as coordinates of the start.

@@ -119,7 +119,7 @@ class TaylorFamily(LossFamily):
         )
 
     def build(self, candidate: Candidate) -> TaylorLoss:
-        """The loss with the candidate's coefficients."""
+        """Build the loss with the candidate's coefficients."""
         if candidate.structure is not None:
             raise ValueError(
                 f"Expected `structure` of a Taylor candidate to be None, got "
@@ -128,11 +128,11 @@ class TaylorFamily(LossFamily):
         return TaylorLoss(candidate.theta, self.order, self.convention, link=self.link)
 
     def read(self, loss: LossFunction) -> Candidate:
-        """The coefficients of a polynomial."""
+        """Read the coefficients of a polynomial."""
         return Candidate(None, tuple(own_loss(loss, TaylorLoss, self.link).theta.tolist()))
 
     def formula(self, candidate: Candidate) -> str:
-        """The polynomial with four significant digits; zero terms are left out."""
+        """Write the polynomial with four significant digits; zero terms are left out."""
         style = CONVENTIONS[self.convention]
         h = _shifted(self.link.letter, candidate.theta[1 - style.label_centre])
         y = _shifted("y", candidate.theta[style.label_centre])
@@ -148,7 +148,7 @@ class TaylorFamily(LossFamily):
         return self.link.averaged(text[1:] or "0")
 
     def expression(self, candidate: Candidate) -> Any:
-        """The polynomial, term by term, with coefficients as they are."""
+        """Write the polynomial in SymPy, term by term, with coefficients as they are."""
         from sympy import Add, Float, Mul
         from sympy.core.parameters import distribute
 
@@ -176,7 +176,7 @@ class TaylorFamily(LossFamily):
         }
 
     def settings(self) -> dict[str, Any]:
-        """Order, convention, start and kind of problem."""
+        """The settings: order, convention, start and kind of problem."""
         return {
             "order": self.order,
             "convention": self.convention,

@@ -115,7 +115,7 @@ class TaylorLoss(ElementwiseLoss):
         self.register_buffer("theta", values, persistent=False)
 
     def values(self, prediction: Tensor, label: Tensor) -> Tensor:
-        """The polynomial, entry by entry."""
+        """Compute the polynomial entry by entry."""
         style = CONVENTIONS[self.convention]
         theta = self.theta.to(prediction.dtype)
         d = prediction - theta[1 - style.label_centre]
@@ -123,14 +123,14 @@ class TaylorLoss(ElementwiseLoss):
         return style.sign * self._horner(theta, d, e)
 
     def _horner(self, theta: Tensor, d: Tensor, e: Tensor) -> Tensor:
-        """Horner's rule in d, whose coefficients are Horner's rule in e."""
+        """Evaluate by Horner's rule in d, whose coefficients come of Horner's rule in e."""
         total = self._coefficient(self.order, theta, e)
         for i in range(self.order - 1, 0, -1):
             total = total * d + self._coefficient(i, theta, e)
         return total * d
 
     def _coefficient(self, i: int, theta: Tensor, e: Tensor) -> Tensor:
-        """What d^i is multiplied by."""
+        """Compute the polynomial in e that d^i is multiplied by."""
         factorials = CONVENTIONS[self.convention].factorials
         position = {term: index + 2 for index, term in enumerate(self.terms)}
         weights = [
@@ -140,7 +140,7 @@ class TaylorLoss(ElementwiseLoss):
         return functools.reduce(lambda total, weight: total * e + weight, weights)
 
     def extra_repr(self) -> str:
-        """Order, convention and link for ``print``."""
+        """Show order, convention and link in ``print``."""
         own = f"order={self.order}, convention={self.convention!r}"
         return ", ".join(filter(None, (own, super().extra_repr())))
 

@@ -19,8 +19,8 @@ class RefinerJob:
     """One local search: from a candidate, on all tasks at once.
 
     Args:
-        candidate: Where it begins.
-        tasks: What the loss is to serve, each with its seed; at least one.
+        candidate: The loss that the search begins with.
+        tasks: The tasks that the loss is to serve, each with its seed; at least one.
     """
 
     candidate: Candidate
@@ -28,7 +28,7 @@ class RefinerJob:
 
 
 class Refiner(ABC):
-    """Improves candidates one by one; a searcher is told of what they became.
+    """Improves candidates one by one; the searcher's history holds what they became.
 
     A subclass writes :meth:`_refine`. A bad candidate never raises: it comes back with a verdict.
     The result depends on the candidate and its tasks alone, not on the other jobs.
@@ -38,10 +38,10 @@ class Refiner(ABC):
     def _refine(
         self, jobs: Sequence[RefinerJob], family: LossFamily, on_progress: ProgressFn
     ) -> Iterator[tuple[int, Evaluation]]:
-        """Search from each candidate; as :meth:`refine`, after its checks."""
+        """Search from each candidate, and yield as :meth:`refine`, which has made its checks."""
 
     def unsupported(self, family: LossFamily, tasks: Sequence[Task]) -> str | None:
-        """Why this refiner can't work on these tasks, or ``None`` if it can."""
+        """Say why this refiner can't work on these tasks; ``None`` if it can."""
         del family, tasks
         return None
 
@@ -51,12 +51,12 @@ class Refiner(ABC):
         family: LossFamily,
         on_progress: ProgressFn = no_progress,
     ) -> Iterator[tuple[int, Evaluation]]:
-        """Improve candidates.
+        """Improve candidates, each on the tasks of its job.
 
         Args:
-            jobs: Where to begin, and on what.
+            jobs: The candidates, each with its tasks.
             family: Builds the losses.
-            on_progress: Told how far the local search is.
+            on_progress: Called with a stage, the steps that are done and their count.
 
         Yields:
             Place of a job among ``jobs``, and what its candidate became: a pending evaluation of

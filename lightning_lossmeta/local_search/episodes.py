@@ -30,14 +30,15 @@ _HOOKS = (
 
 
 class Episodes:
-    """The episodes of a task: each begins with weights of its own and goes on in the training data.
+    """The episodes of a task, each with fresh weights and the training batches that come next.
 
-    They depend on the task with its seed and on the settings alone.
+    They depend on the task with its seed and on the settings alone: two objects made of the same
+    arguments give the same episodes.
 
     Args:
         task: A :class:`~lightning_lossmeta.modules.SupervisedModule`, data, session and seed.
-        base_steps: Steps an episode.
-        step_length: In place of the learning rate; ``None`` keeps it.
+        base_steps: Training steps of an episode.
+        step_length: Takes the place of the learning rate; ``None`` keeps it.
     """
 
     def __init__(self, task: Task, base_steps: int, step_length: float | None) -> None:
@@ -53,22 +54,26 @@ class Episodes:
         self._drawn = 0
 
     def next(self, number: int) -> Episode:
-        """The next episode, ``number`` of this task; sets the global generators."""
+        """Draw the next episode, number ``number`` of this task; sets the global generators."""
         task = replace(self.task, seed=derived_seed(self.task.seed, Purpose.WEIGHTS, number))
         network = cast(nn.Module, task.fresh_module().network).to(self.device)
         network.train()
         batches = [self._batch() for _ in range(self.base_steps)]
         seed = derived_seed(self.task.seed, Purpose.FORWARD, number)
         network = network.double() if self._double else network
-        return Episode(network, self.rules, batches, seed, self._time(number))
+        return Episode(network, self.rules, batches, seed, self._progress(number))
 
-    def _time(self, number: int) -> float:
-        """Uniform in [0, 1): weights are always fresh, but every time must leave its mark."""
+    def _progress(self, number: int) -> float:
+        """Draw the training's progress, uniform in [0, 1).
+
+        Weights are always fresh; still, a loss that changes in the course of a training has to be
+        refined for all of it.
+        """
         seed = derived_seed(self.task.seed, Purpose.EPISODE_PROGRESS, number)
         return float(torch.rand((), generator=torch.Generator().manual_seed(seed)))
 
     def _batch(self) -> Batch:
-        """The next batch, moved and augmented as in a fit; epochs follow each other."""
+        """Give the next batch, moved and augmented as in a fit; epochs follow each other."""
         # Seeded each time: loaders draw their order when they like.
         seed_all(derived_seed(self.task.seed, Purpose.BATCHES, self._drawn))
         self._drawn += 1
@@ -86,11 +91,11 @@ class Episodes:
 
 
 def unrolling_obstacle(module: object, session: Session) -> str | None:
-    """What keeps a module's training steps from being unrolled, or ``None``.
+    """Say what keeps a module's training steps from being unrolled; ``None`` if nothing does.
 
     Args:
         module: A task's module.
-        session: The inner fit.
+        session: The task's session, whose settings may not be unrolled either.
     """
     if not isinstance(module, SupervisedModule):
         return (
@@ -112,12 +117,12 @@ def unrolling_obstacle(module: object, session: Session) -> str | None:
 def task_rules(
     module: SupervisedModule, task: Task, step_length: float | None
 ) -> dict[str, UpdateRule]:
-    """How a task's optimiser updates each parameter; schedules are left out.
+    """The update rules of a task's optimiser by parameter name; schedules are left out.
 
     Args:
-        module: Of the task.
-        task: Its session multiplies the learning rates.
-        step_length: In place of the learning rate; ``None`` keeps it.
+        module: A module of the task.
+        task: Its session multiplies the learning rates by a factor.
+        step_length: Takes the place of the learning rate; ``None`` keeps it.
     """
     factor = task.session.learning_rate_factor
     return {
@@ -129,5 +134,5 @@ def task_rules(
 def _optimizer(
     module: SupervisedModule,
 ) -> tuple[torch.optim.Optimizer, dict[str, nn.Parameter]]:
-    """A fresh optimiser of a module, and the parameters of its network by name."""
+    """Make a module's optimiser anew; also give the parameters of its network by name."""
     return module.optimizer(module.parameters()), dict(module.network.named_parameters())

@@ -37,35 +37,35 @@ CURVE_POINTS = 50
 
 
 class GradientRefiner(Refiner):
-    """Improves each candidate's theta by gradient descent through a few training steps.
+    """Improves each candidate's parameters theta by gradient descent through training steps.
 
     Each of ``meta_steps`` steps draws new weights w_0 for the task's network, trains them for
     ``base_steps`` steps with the candidate's loss M, and moves theta down the slope of the task
-    loss L of what came out, with (x, y) the last batch ::
+    loss L of the trained network, with (x, y) the last batch ::
 
         w_{t+1} = w_t - alpha dM(f(x_t; w_t), y_t; theta) / dw_t     (or the module's momentum etc.)
         theta <- Adam(theta, d/dtheta L(f(x; w_end), y))
 
     Batches are those of training data; L is cross-entropy, or squared error for losses of
     regression. With several tasks the slopes are averaged. All candidates see the same weights and
-    batches. What comes back is the candidate with its new theta, with a curve, ``meta_loss``.
+    batches. :meth:`refine` yields each candidate with its new theta and a curve, ``meta_loss``.
 
     Needs a :class:`~lightning_lossmeta.modules.SupervisedModule` with ``SGD``, ``Adam`` or
     ``AdamW``. Networks are in training mode. Schedules of the learning rate and mixed precision are
     left out of the local search.
 
     Args:
-        meta_steps: Steps on theta.
+        meta_steps: How many steps theta takes.
         meta_lr: Adam's step length for theta.
         base_steps: Training steps that a meta-gradient goes through.
         step_length: alpha; by default the learning rate of the module's optimiser times the
             session's factor.
-        noise: Standard deviation of what is added to theta at first, so that equal parts of a loss
-            can come to differ.
-        task_loss: L, if it is to be another one.
+        noise: Standard deviation of normal noise that is added to theta at first, so that equal
+            parts of a loss can come to differ.
+        task_loss: L; by default cross-entropy or squared error, as the loss's link says.
         backend: ``"func"`` (``torch.func`` and autograd) or ``"higher"``, the library, for SGD.
-        threads: Of PyTorch on the CPU in the local search; by default one for small networks, else
-            as many as PyTorch is set to.
+        threads: How many threads PyTorch uses on the CPU in the local search; by default one for
+            small networks, else as many as PyTorch is set to.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -103,7 +103,7 @@ class GradientRefiner(Refiner):
         self.threads = threads
 
     def unsupported(self, family: LossFamily, tasks: Sequence[Task]) -> str | None:
-        """What keeps a task or family from being refined."""
+        """Say what keeps a family, or one of the tasks, from being refined; ``None`` if nothing."""
         if reason := family.local_search_obstacle():
             return reason
         for task in tasks:
@@ -122,51 +122,51 @@ class GradientRefiner(Refiner):
     def _refine(
         self, jobs: Sequence[RefinerJob], family: LossFamily, on_progress: ProgressFn
     ) -> Iterator[tuple[int, Evaluation]]:
-        """Local searches that share their tasks go side by side."""
+        """Search side by side from all candidates that share their tasks."""
         groups: dict[tuple[int, ...], list[int]] = {}
         for place, job in enumerate(jobs):
             groups.setdefault(tuple(map(id, job.tasks)), []).append(place)
         for places in groups.values():
             candidates = [jobs[place].candidate for place in places]
-            searches = self._searched(candidates, family, jobs[places[0]].tasks, on_progress)
+            searches = self._search_together(candidates, family, jobs[places[0]].tasks, on_progress)
             yield from zip(places, map(_outcome, searches), strict=True)
 
-    def _searched(
+    def _search_together(
         self,
         candidates: Sequence[Candidate],
         family: LossFamily,
         tasks: Sequence[Task],
         on_progress: ProgressFn,
     ) -> list[LocalSearch]:
-        """Local searches side by side, so that an episode's weights are drawn once for all."""
+        """Search from each candidate; an episode's weights are drawn once for all of them."""
         seed = derived_seed(tasks[0].seed, Purpose.NOISE)
         backend = BACKENDS[self.backend]
         searches = [
-            LocalSearch(c, family, self.meta_lr, self.noise, seed, self.task_loss, backend)
-            for c in candidates
+            LocalSearch(start, family, self.meta_lr, self.noise, seed, self.task_loss, backend)
+            for start in candidates
         ]
         networks = [cast(SupervisedModule, task.fresh_module()).network for task in tasks]
         threads = self.threads or max(threads_for(network) for network in networks)
         twice_differentiable = sdpa_kernel(SDPBackend.MATH)  # other kernels of attention are not
         with isolate_rng(), quiet_lightning(), torch_threads(threads), twice_differentiable:
             started = time.perf_counter()
-            streams = [Episodes(task, self.base_steps, self.step_length) for task in tasks]
+            sources = [Episodes(task, self.base_steps, self.step_length) for task in tasks]
             for number in range(self.meta_steps):
                 if all(search.verdict is not None for search in searches):
                     break
-                episodes = [stream.next(number) for stream in streams]
+                episodes = [source.next(number) for source in sources]
                 step_together(searches, episodes)
                 on_progress("local search", number + 1, self.meta_steps)
             seconds = time.perf_counter() - started
-        shared = (seconds - sum(s.seconds for s in searches)) / max(1, len(searches))
+        seconds_of_all = seconds - sum(search.seconds for search in searches)
         for search in searches:
-            search.seconds += shared
+            search.seconds += seconds_of_all / len(searches)
             _check_refined(search)
         return searches
 
 
 def _check_refined(search: LocalSearch) -> None:
-    """Learn in time whether the refined candidate can be built."""
+    """Turn a theta of which the family can build no loss into the search's verdict."""
     if search.verdict is None:
         try:
             search.family.build(search.refined())
@@ -175,7 +175,7 @@ def _check_refined(search: LocalSearch) -> None:
 
 
 def _outcome(search: LocalSearch) -> Evaluation:
-    """The refined candidate, not scored yet, or the verdict; with the curve of meta-losses."""
+    """The refined candidate, not scored yet, or the search's verdict; with its meta-losses."""
     outcome = search.verdict or Evaluation(search.refined())
     stride = max(1, math.ceil(len(search.curve) / CURVE_POINTS))
     curves = {"meta_loss": search.curve[::stride]} if search.curve else {}

@@ -1,4 +1,4 @@
-"""The same by the library ``higher`` (Grefenstette et al. 2019)."""
+"""The meta-loss of an episode by the library ``higher`` (Grefenstette et al. 2019)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from lightning_lossmeta.local_search.unrolled import Episode
 from lightning_lossmeta.losses.base import LossFunction
 
 with warnings.catch_warnings():
-    # Of its own source; seen by whoever imports it first.
+    # About the library's own source; whoever imports it first would see it.
     warnings.simplefilter("ignore", SyntaxWarning)
     import higher
 
 
 def higher_obstacle(rules: Mapping[str, UpdateRule]) -> str | None:
-    """Why ``higher`` would get the gradients of these updates wrong, or ``None``."""
+    """Say why ``higher`` would get gradients through these updates wrong; ``None`` if it won't."""
     if all(type(rule) is UnrolledSGD for rule in rules.values()):
         return None
     return (
@@ -33,7 +33,9 @@ def higher_obstacle(rules: Mapping[str, UpdateRule]) -> str | None:
 def meta_loss_by_higher(
     episode: Episode, loss: LossFunction, theta: Tensor, task_loss: LossFunction
 ) -> Tensor:
-    """As :func:`~lightning_lossmeta.local_search.unrolled.meta_loss`.
+    """Compute what :func:`~lightning_lossmeta.local_search.unrolled.meta_loss` does, by ``higher``.
+
+    It serves as an independent check of that function, and takes the same arguments.
 
     Raises:
         TypeError: If the optimiser is not SGD.

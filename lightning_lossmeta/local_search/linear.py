@@ -22,12 +22,12 @@ _ELEMENTWISE = (
 
 @dataclass(frozen=True)
 class LinearStep:
-    """How a linear layer is trained: p_1 = shrink p_0 - length (slope), for weight and bias.
+    """One SGD step of a linear layer: p_1 = shrink p_0 - length (slope), for weight and bias.
 
     Args:
-        layer: With its initial parameters; they stay.
-        weight: (shrink, length) of the weight; (1, 0) if it is not trained.
-        bias: The same of the bias.
+        layer: The layer with its initial parameters, which stay as they are.
+        weight: The weight's (shrink, length); (1, 0) if it is not trained.
+        bias: The bias's (shrink, length).
     """
 
     layer: nn.Linear
@@ -36,23 +36,23 @@ class LinearStep:
 
     @property
     def trains(self) -> bool:
-        """Whether anything of it changes."""
+        """Whether the step changes any of the layer's parameters."""
         return (self.weight, self.bias) != ((1.0, 0.0), (1.0, 0.0))
 
     def trained(self, inputs: Tensor, first_inputs: Tensor, slope: Tensor) -> Tensor:
-        """Outputs of the trained layer.
+        """Compute the outputs of the layer after its step.
 
-        With x the inputs, X those at w_0, D the slope, (s, a) the changes, either of ::
+        With x the inputs, X those at w_0, D the slope and (s, a) = (shrink, length), either of ::
 
             s_W x W_0' + s_b b_0 - (a_W x X' + a_b) D
             x (s_W W_0 - a_W D'X)' + s_b b_0 - a_b sum_b D
 
-        whichever takes fewer products of numbers, there and back.
+        which are equal, whichever takes fewer multiplications, forward and backward.
 
         Args:
-            inputs: (B, in), or (C, B, in) where they are the candidates' own.
-            first_inputs: (B, in).
-            slope: (C, B, out), of the loss M in the layer's outputs at w_0.
+            inputs: x, (B, in), or (C, B, in) where each candidate has its own.
+            first_inputs: X, (B, in).
+            slope: D, the slope of the loss M in the layer's outputs at w_0, (C, B, out).
 
         Returns:
             (C, B, out); (B, out) where the layer is not trained and inputs are shared.
@@ -70,10 +70,10 @@ class LinearStep:
             return torch.baddbmm(_stack(start, slope), _stack(gram, slope), slope, alpha=-1)
         change = _product(slope.mT, _stack(first_inputs, slope))
         weights = torch.add(weight, change, alpha=-self.weight[1])
-        found = _product(_stack(inputs, slope), weights.mT)
+        outputs = _product(_stack(inputs, slope), weights.mT)
         if bias is None:
-            return found
-        return found + torch.add(bias, slope.sum(dim=1, keepdim=True), alpha=-self.bias[1])
+            return outputs
+        return outputs + torch.add(bias, slope.sum(dim=1, keepdim=True), alpha=-self.bias[1])
 
     def _by_gram(self, shared: bool, samples: int) -> bool:
         width, height = self.layer.in_features, self.layer.out_features
@@ -83,11 +83,12 @@ class LinearStep:
 
 
 class LinearEpisode:
-    """What all candidates share of an episode of one step of SGD: the pass through w_0.
+    """The pass through the initial weights w_0, which all candidates of an episode share.
 
-    Draws what the network draws, e.g. in dropout, from the global generator.
+    It is for episodes of one step of SGD. What the network draws, e.g. in dropout, it draws from
+    the global generator.
 
-    With f the outputs at w_0, the candidate's loss M and theta enter by u = dM/df alone. Then w_1
+    With f the outputs at w_0, a candidate's loss M enters by u = dM/df alone. Then w_1
     is w_0 less a multiple of J'u, J = df/dw_0; in a linear layer J'u is of rank B, and its factors
     are the inputs X, and the slope in the outputs, ::
 
@@ -117,17 +118,17 @@ class LinearEpisode:
 
     @property
     def width(self) -> int:
-        """Numbers that a candidate's pass holds a sample."""
+        """How many activations one candidate's pass holds for each sample."""
         return sum(part.layer.out_features for part in self._parts if isinstance(part, LinearStep))
 
     def trained_outputs(self, slopes: Tensor) -> Tensor:
-        """Outputs f(x; w_1) on the same inputs, differentiable in u.
+        """Compute the outputs f(x; w_1) on the same inputs, differentiable in u.
 
         Args:
             slopes: u = dM/df of C candidates, (C, B, n).
 
         Returns:
-            (C, B, n).
+            The outputs, (C, B, n).
         """
         deltas = self._deltas(slopes)
         values = self._inputs
@@ -155,25 +156,25 @@ class LinearEpisode:
             else:
                 with torch.enable_grad():
                     point = values.detach().requires_grad_()
-                    found = _applied(part, point)
-                    (self._slopes[place],) = torch.autograd.grad(found.sum(), point)
-                values = found.detach()
+                    activations = _applied(part, point)
+                    (self._slopes[place],) = torch.autograd.grad(activations.sum(), point)
+                values = activations.detach()
         return values
 
     def _deltas(self, slopes: Tensor) -> dict[int, Tensor]:
-        """D = dM/d(outputs), (C, B, out), of each trained layer, by place."""
+        """The slopes D = dM/d(outputs), (C, B, out), of each trained layer by place."""
         if slopes.shape[-1] > 1:
             return self._backward(slopes)
-        return {place: slopes * found for place, found in self._jacobian.items()}
+        return {place: slopes * jacobian for place, jacobian in self._jacobians.items()}
 
     @cached_property
-    def _jacobian(self) -> dict[int, Tensor]:
-        """df/d(outputs), (1, B, out), of each trained layer, by place, for a single output."""
+    def _jacobians(self) -> dict[int, Tensor]:
+        """For one output, df/d(outputs), (1, B, out), of each trained layer by place."""
         return self._backward(torch.ones_like(self.outputs)[None])
 
     def _backward(self, slopes: Tensor) -> dict[int, Tensor]:
-        """Slopes in the outputs of each trained layer, from those in the network's outputs."""
-        found: dict[int, Tensor] = {}
+        """Take slopes in f back to the outputs of each trained layer, by the layer's place."""
+        deltas: dict[int, Tensor] = {}
         trained = [i for i, p in enumerate(self._parts) if isinstance(p, LinearStep) and p.trains]
         for place in range(len(self._parts) - 1, trained[0] - 1, -1):
             part = self._parts[place]
@@ -181,10 +182,10 @@ class LinearEpisode:
                 slopes = slopes * self._slopes[place]
                 continue
             if part.trains:
-                found[place] = slopes
+                deltas[place] = slopes
             if place > trained[0]:
                 slopes = _side_by_side(slopes, part.layer.weight.detach())
-        return found
+        return deltas
 
     def _step(self, layer: nn.Linear) -> LinearStep:
         rules = self.episode.rules
@@ -194,10 +195,10 @@ class LinearEpisode:
 
 
 def linear_obstacle(episode: Episode) -> str | None:
-    """Why :class:`LinearEpisode` is not for an episode, or ``None``.
+    """Say why :class:`LinearEpisode` is not for an episode; ``None`` if it is.
 
     Args:
-        episode: Any.
+        episode: An episode of any network and optimiser.
     """
     if len(episode.batches) != 1:
         return "it has several steps."
@@ -225,7 +226,7 @@ def linear_obstacle(episode: Episode) -> str | None:
 
 
 def _leaves(network: nn.Module) -> Iterator[nn.Module]:
-    """What a network calls, one after the other; itself if that is not known."""
+    """The modules that a network calls one after the other; itself where that is not known."""
     if isinstance(network, nn.Sequential) and _plain(network) and not _hooked(network):
         for child in network:
             yield from _leaves(child)
@@ -234,20 +235,20 @@ def _leaves(network: nn.Module) -> Iterator[nn.Module]:
 
 
 def _plain(network: nn.Sequential) -> bool:
-    """Whether it calls its children and does nothing else."""
+    """Whether the network calls its children in order and does nothing else."""
     kind = type(network)
     return kind.forward is nn.Sequential.forward and kind.__call__ is nn.Sequential.__call__
 
 
 def _hooked(module: nn.Module) -> bool:
-    """Whether a call does more, or other things, than the class says."""
+    """Whether a call of the module does more, or other things, than its class says."""
     hooks = (module._forward_hooks, module._forward_pre_hooks)
     backward = (module._backward_hooks, module._backward_pre_hooks)
     return any((*hooks, *backward)) or "forward" in vars(module)
 
 
 def _parts(network: nn.Module) -> Sequence[nn.Module]:
-    """Without what does nothing once inputs are flat."""
+    """The modules of a network but for those that do nothing once inputs are flat."""
     return [m for m in _leaves(network) if not (type(m) is nn.Identity or _flattens(m))]
 
 
@@ -256,7 +257,7 @@ def _flattens(module: nn.Module) -> bool:
 
 
 def _applied(function: nn.Module, values: Tensor) -> Tensor:
-    """Out of place, whatever the module's setting."""
+    """Apply an elementwise function out of place, whatever its ``inplace`` says."""
     return function(values.clone() if getattr(function, "inplace", False) else values)  # type: ignore[no-any-return]
 
 
@@ -270,14 +271,18 @@ def _scaled(values: Tensor, factor: float) -> Tensor:
 
 
 def _side_by_side(rows: Tensor, matrix: Tensor) -> Tensor:
-    """(..., B, i) times (i, j); candidate by candidate, so that none's digits depend on others."""
+    """Multiply (..., B, i) by (i, j), so that no candidate's last digits depend on the others."""
     if rows.ndim == 2:
         return rows @ matrix
     return _product(rows, matrix.expand(len(rows), -1, -1))
 
 
 def _product(left: Tensor, right: Tensor) -> Tensor:
-    """(C, i, j) times (C, j, k); a vector has a kernel of its own in a stack of one alone."""
+    """Multiply (C, i, j) by (C, j, k).
+
+    Vectors are multiplied elementwise: for a stack of one, and for that alone, ``bmm`` would take
+    another kernel, with other last digits.
+    """
     if left.shape[1] == 1:
         return (left.mT * right).sum(dim=1, keepdim=True)
     if right.shape[2] == 1:
@@ -286,5 +291,5 @@ def _product(left: Tensor, right: Tensor) -> Tensor:
 
 
 def _stack(values: Tensor, like: Tensor) -> Tensor:
-    """(B, j), or (C, B, j) as it is, with the candidates of another."""
+    """Expand (B, j) to the candidates of ``like``; (C, B, j) stays as it is."""
     return values if values.ndim > 2 else values.expand(len(like), -1, -1)

@@ -16,17 +16,17 @@ State = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class UpdateRule(ABC):
-    """What an optimiser does to one parameter, out of place.
+    """An optimiser's step on one parameter, out of place and differentiable in the gradient.
 
     Args:
-        lr: Step length.
+        lr: The learning rate.
     """
 
     lr: float
 
     @abstractmethod
     def step(self, parameter: Tensor, gradient: Tensor, state: State) -> tuple[Tensor, State]:
-        """The parameter after a step, and the state to take the next one with."""
+        """Return the parameter after a step, and the state that the next step takes."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ class UnrolledSGD(UpdateRule):
 
     @property
     def first_step(self) -> tuple[float, float]:
-        """Numbers s and a of a parameter's first step, p <- s p - a (its gradient)."""
+        """The numbers s and a of a parameter's first step, p <- s p - a g, with g its gradient."""
         length = self.lr * (1 + self.momentum if self.nesterov else 1)
         return 1 - length * self.weight_decay, length
 
     def step(self, parameter: Tensor, gradient: Tensor, state: State) -> tuple[Tensor, State]:
-        """One step."""
+        """Take one step of SGD."""
         if self.weight_decay:
             gradient = gradient + self.weight_decay * parameter
         if not self.momentum:
@@ -71,10 +71,10 @@ class UnrolledAdam(UpdateRule):
     off have a gradient of exactly 0 whatever the loss, and it stays so.
 
     Args:
-        lr: Step length.
-        betas: Decay of the two moments.
-        eps: Added to the root.
-        weight_decay: Of the parameter.
+        lr: The learning rate.
+        betas: Decay of the two moments from step to step.
+        eps: Added to the root of the second moment.
+        weight_decay: How strongly the parameter is pulled to zero.
         decoupled: Whether weight decay acts on the parameter directly, as in AdamW.
     """
 
@@ -84,7 +84,7 @@ class UnrolledAdam(UpdateRule):
     decoupled: bool = False
 
     def step(self, parameter: Tensor, gradient: Tensor, state: State) -> tuple[Tensor, State]:
-        """One step."""
+        """Take one step of Adam or AdamW."""
         if self.weight_decay and self.decoupled:
             parameter = parameter * (1 - self.lr * self.weight_decay)
         elif self.weight_decay:
@@ -101,15 +101,15 @@ class UnrolledAdam(UpdateRule):
 def update_rules(
     optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter]
 ) -> dict[str, UpdateRule]:
-    """What an optimiser will do to each of its parameters in its first steps.
+    """Read out of an optimiser how it will update each of its parameters.
 
     Args:
         optimizer: A fresh ``SGD``, ``Adam`` or ``AdamW``.
-        parameters: By name; those that the optimiser does not have, or that need no gradient, get
-            no rule.
+        parameters: Parameters by name; those that the optimiser does not have, or that need no
+            gradient, get no rule.
 
     Raises:
-        TypeError: If it is another one, or has an option that is not unrolled.
+        TypeError: If the optimiser is another one, or has an option that is not unrolled.
     """
     kind = type(optimizer)
     read = _READERS.get(kind)
@@ -154,6 +154,6 @@ _READERS: dict[type[torch.optim.Optimizer], Callable[[dict[str, Any]], UpdateRul
 
 
 def _root(a: Tensor) -> Tensor:
-    """The square root, with the slope 0 at 0."""
+    """The square root, whose derivative at 0 is taken to be 0 instead of infinite."""
     positive = a > 0
     return torch.where(positive, torch.where(positive, a, 1).sqrt(), 0)

@@ -26,21 +26,21 @@ MetaLoss = Callable[[Episode, LossFunction, Tensor, LossFunction], Tensor]
 
 
 class LocalSearch:
-    """Takes Adam's steps on theta, each through one episode a task.
+    """Takes Adam's steps on a loss's parameters theta, each through one episode a task.
 
-    Whatever goes wrong is the candidate's: then :attr:`verdict` says what, and further steps do
+    A fault is the candidate's own: :attr:`verdict` then says what it was, and further steps do
     nothing.
 
     Args:
-        candidate: Where to begin.
+        candidate: The candidate that the search begins with.
         family: Builds its loss, which has a buffer ``theta``.
-        meta_lr: Step length of Adam.
-        noise: Standard deviation of what is added to theta at first.
-        seed: Draws it.
-        task_loss: What training is for; ``None`` for the first of the
+        meta_lr: Adam's learning rate.
+        noise: Standard deviation of normal noise that is added to theta at first.
+        seed: Draws the noise.
+        task_loss: What the trained networks are judged by; ``None`` for the first of the
             :func:`~lightning_lossmeta.losses.baselines.baseline_losses` of the loss's link:
             cross-entropy, binary cross-entropy or squared error.
-        meta_loss: The back end.
+        meta_loss: Computes the task loss of an episode's trained network, differentiable in theta.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class LocalSearch:
         self.verdict: Evaluation | None = None
         self.seconds = 0.0
         self.meta_loss = meta_loss
-        self._taken: list[tuple[float, Tensor]] = []
+        self._pending: list[tuple[float, Tensor]] = []  # values and slopes, one pair an episode
         self._values: list[float] = []
         self._adam = UnrolledAdam(meta_lr)
         self._moments: State = ()
@@ -71,50 +71,53 @@ class LocalSearch:
 
     @cached_property
     def code(self) -> Hashable:
-        """Equal where losses differ in theta alone, so that they can be one ``vmap``."""
+        """A key, equal for losses that differ in theta alone, so that one ``vmap`` can run them."""
         buffers = [name for name, _ in self.loss.named_buffers()]
         own = None if buffers == ["theta"] and not list(self.loss.parameters()) else id(self)
         return type(self.loss), self.candidate.structure, self.theta.shape, own
 
     def step(self, episodes: Sequence[Episode]) -> None:
-        """One step down the mean meta-loss of some episodes, one a task."""
+        """Take one step down the mean meta-loss of some episodes, one a task."""
         for episode in episodes:  # one by one, so that one graph is alive at a time
             self.go_through(episode)
         self.descend()
 
     def go_through(self, episode: Episode) -> None:
-        """Take the meta-loss and its slope on one episode, by the back end."""
+        """Compute the meta-loss of one episode and its slope in theta, for :meth:`descend`."""
         if self.verdict is not None:
             return
         with self.guarded():
             device = episode.batches[0][0].device
             seed_torch(episode.seed, device)
-            self.enter(episode)
+            self.prepare_losses(episode)
             theta = self.theta.to(theta_of(self.loss))  # its device; MPS has no float64
             value = self.meta_loss(episode, self.loss, theta, self.task_loss)
-            self.take(float(value.detach()), meta_gradient(value, self.theta))
+            self.add_slope(float(value.detach()), meta_gradient(value, self.theta))
 
-    def enter(self, episode: Episode) -> None:
-        """Take both losses to the episode's device and time."""
+    def prepare_losses(self, episode: Episode) -> None:
+        """Move both losses to the episode's device, and set the progress of the candidate's."""
         device = episode.batches[0][0].device
-        set_progress(self.loss, episode.time)
+        set_progress(self.loss, episode.progress)
         for loss in (self.loss, self.task_loss):
             if any(buffer.device != device for buffer in loss.buffers()):
                 loss.to(device)
 
-    def take(self, value: float, slope: Tensor) -> None:
-        """Keep what came of one episode until :meth:`descend`."""
-        self._taken.append((value, slope))
+    def add_slope(self, value: float, slope: Tensor) -> None:
+        """Keep one episode's meta-loss and its slope in theta until :meth:`descend`."""
+        self._pending.append((value, slope))
 
     def descend(self) -> None:
-        """Adam's step down the mean slope of what was taken."""
+        """Take Adam's step down the mean slope of the episodes since the last step."""
         if self.verdict is None:
             with self.guarded():
                 self._descend()
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Count the time, and make what is raised the candidate's verdict; it costs only itself."""
+        """Count the seconds of the block, and make an exception in it the candidate's verdict.
+
+        A faulty loss costs its own candidate and no other.
+        """
         started = time.perf_counter()
         try:
             yield
@@ -124,10 +127,11 @@ class LocalSearch:
             self.seconds += time.perf_counter() - started
 
     def refined(self) -> Candidate:
-        """The candidate with the theta that was found.
+        """The candidate with the theta that the search has reached.
 
         Raises:
-            ValueError: If it came to a verdict before, or does not belong to its family any more.
+            ValueError: If the search came to a verdict before, or the loss does not belong to its
+                family any more.
         """
         if self.verdict is not None:
             raise ValueError(f"Expected a search that went well, got: {self.verdict.message}")
@@ -141,10 +145,10 @@ class LocalSearch:
         return tuple(enumerate(self._values))
 
     def _descend(self) -> None:
-        count = len(self._taken)
-        mean = sum(value / count for value, _ in self._taken)
-        slope = torch.stack([slope for _, slope in self._taken]).mean(dim=0)
-        self._taken = []
+        count = len(self._pending)
+        mean = sum(value / count for value, _ in self._pending)
+        slope = torch.stack([slope for _, slope in self._pending]).mean(dim=0)
+        self._pending = []
         self._values.append(mean)
         if math.isfinite(mean) and bool(slope.isfinite().all()):
             with torch.no_grad():
@@ -160,10 +164,10 @@ class LocalSearch:
 
 
 def theta_of(loss: LossFunction) -> Tensor:
-    """The buffer ``theta`` of a loss.
+    """The buffer ``theta`` of a loss, which holds its parameters.
 
     Raises:
-        TypeError: If it has none.
+        TypeError: If the loss has no such buffer.
     """
     theta = getattr(loss, "theta", None)
     if not isinstance(theta, Tensor):
@@ -174,14 +178,17 @@ def theta_of(loss: LossFunction) -> Tensor:
 
 
 def _perturbed(theta: Tensor, noise: float, seed: int) -> Tensor:
-    """A copy that gradients are taken with respect to."""
+    """A copy of theta with noise, with respect to which gradients can be taken."""
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randn(theta.shape, generator=generator, dtype=torch.float64)
     return (theta + noise * drawn.to(theta)).detach().requires_grad_()
 
 
 def seed_torch(seed: int, device: torch.device) -> None:
-    """Set what a network draws from; ``torch.manual_seed`` takes a millisecond without a GPU."""
+    """Seed the generators that a network on this device draws from.
+
+    ``torch.manual_seed`` seeds those of every device, which takes a millisecond without a GPU.
+    """
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.manual_seed(seed)

@@ -19,13 +19,13 @@ _NUMBERS = 2**22
 
 
 @dataclass(frozen=True)
-class _Slopes:
-    """Of searches whose losses differ in theta alone.
+class _GroupSlopes:
+    """The slopes of several losses that differ in theta alone, at the same outputs.
 
     Args:
-        searches: C of them.
-        thetas: (C, parameters).
-        slopes: u = dM/df at w_0, (C, B, n), differentiable in them.
+        searches: The C local searches that the losses belong to.
+        thetas: Their parameters, (C, parameters).
+        slopes: u = dM/df at w_0, (C, B, n), differentiable in ``thetas``.
     """
 
     searches: Sequence[LocalSearch]
@@ -34,14 +34,14 @@ class _Slopes:
 
 
 def step_together(searches: Sequence[LocalSearch], episodes: Sequence[Episode]) -> None:
-    """A step of each search; the same as one by one, but for the time.
+    """Take a step of each search: the same as one by one, in less time.
 
     Where the back end is :func:`~lightning_lossmeta.local_search.unrolled.meta_loss` and the
     episode one step of SGD of a network of linear layers, all share its pass through w_0.
 
     Args:
-        searches: Some may have come to a verdict.
-        episodes: One a task.
+        searches: Local searches; those that have come to a verdict are passed over.
+        episodes: The episodes of this step, one a task.
 
     Source: Raymond et al. (2024), algorithm 1, one step for all candidates of a generation.
     """
@@ -60,61 +60,65 @@ def step_together(searches: Sequence[LocalSearch], episodes: Sequence[Episode]) 
 def _go_through_together(searches: Sequence[LocalSearch], episode: Episode) -> None:
     device = episode.batches[0][0].device
     for search in searches:
-        search.enter(episode)
+        search.prepare_losses(episode)
     seed_torch(episode.seed, device)
     linear = LinearEpisode(episode)
-    found: dict[int, list[_Slopes]] = {}
+    by_task_loss: dict[int, list[_GroupSlopes]] = {}
     for group in _groups(searches):
-        for item in _slopes(linear, group):
-            found.setdefault(id(item.searches[0].task_loss), []).append(item)
-    for items in found.values():
-        _take(linear, items)
+        for slopes in _slopes(linear, group):
+            by_task_loss.setdefault(id(slopes.searches[0].task_loss), []).append(slopes)
+    for groups in by_task_loss.values():
+        _add_meta_gradients(linear, groups)
 
 
 def _groups(searches: Iterable[LocalSearch]) -> Iterable[list[LocalSearch]]:
-    """Those whose losses and task losses are of one code."""
+    """Group the searches whose losses differ in theta alone and whose task loss is the same."""
     groups: dict[object, list[LocalSearch]] = {}
     for search in searches:
         groups.setdefault((search.code, id(search.task_loss)), []).append(search)
     return groups.values()
 
 
-def _slopes(linear: LinearEpisode, group: Sequence[LocalSearch]) -> Iterator[_Slopes]:
-    """Each loss's u; searches without one go alone, those that fail come to a verdict."""
+def _slopes(linear: LinearEpisode, group: Sequence[LocalSearch]) -> Iterator[_GroupSlopes]:
+    """Yield the slopes of a group's losses, all together or, where that fails, one by one.
+
+    Searches whose loss has no slope go through the episode alone; one whose loss raises comes to a
+    verdict.
+    """
     if len(group) > 1:
         try:
-            found = _group_slopes(linear, group)
+            slopes = _group_slopes(linear, group)
         except Exception:  # not all that can be run can be run by vmap
             for search in group:
                 yield from _slopes(linear, [search])
             return
     else:
-        found = None
+        slopes = None
         with group[0].guarded():
-            found = _group_slopes(linear, group)
+            slopes = _group_slopes(linear, group)
         if group[0].verdict is not None:
             return
-    if found is not None:
-        yield found
+    if slopes is not None:
+        yield slopes
         return
     for search in group:
         search.go_through(linear.episode)
 
 
-def _group_slopes(linear: LinearEpisode, group: Sequence[LocalSearch]) -> _Slopes | None:
-    """``None`` where M does not depend on f, so that optimisers take no step."""
+def _group_slopes(linear: LinearEpisode, group: Sequence[LocalSearch]) -> _GroupSlopes | None:
+    """The slopes of a group's losses; ``None`` where M does not depend on f: no step is taken."""
     thetas = torch.stack([s.theta.detach() for s in group]).to(theta_of(group[0].loss))
     slopes = loss_slopes(linear, group[0].loss, thetas.requires_grad_())
-    return None if slopes is None else _Slopes(group, thetas, slopes)
+    return None if slopes is None else _GroupSlopes(group, thetas, slopes)
 
 
 def loss_slopes(linear: LinearEpisode, loss: LossFunction, thetas: Tensor) -> Tensor | None:
-    """Slopes u = dM/df at w_0, for several theta.
+    """Differentiate a loss M in the outputs f at w_0: u = dM/df, for several theta.
 
     Args:
-        linear: Where.
-        loss: With a buffer ``theta``; several theta run as one ``vmap``.
-        thetas: (C, parameters), in place of its own.
+        linear: The episode, with its outputs at w_0.
+        loss: A loss with a buffer ``theta``; several theta run as one ``vmap``.
+        thetas: Parameters that take the place of the buffer, (C, parameters).
 
     Returns:
         (C, B, n), differentiable in ``thetas``; ``None`` where M does not depend on f.
@@ -133,50 +137,54 @@ def loss_slopes(linear: LinearEpisode, loss: LossFunction, thetas: Tensor) -> Te
     return slopes
 
 
-def _take(linear: LinearEpisode, items: Sequence[_Slopes]) -> None:
-    """Task losses, and their slopes in theta, of searches with one task loss."""
-    slopes = torch.cat([item.slopes.detach() for item in items])
+def _add_meta_gradients(linear: LinearEpisode, groups: Sequence[_GroupSlopes]) -> None:
+    """Give each search its meta-loss L and dL/dtheta = (du/dtheta)' dL/du; all have one L."""
+    slopes = torch.cat([group.slopes.detach() for group in groups])
     try:
-        values, found = task_slopes(linear, slopes, items[0].searches[0].task_loss)
+        values, gradients = task_slopes(linear, slopes, groups[0].searches[0].task_loss)
     except Exception:  # not all that can be run can be run by vmap
-        for search in (search for item in items for search in item.searches):
+        for search in (search for group in groups for search in group.searches):
             search.go_through(linear.episode)
         return
-    sizes = [len(item.searches) for item in items]
-    for item, own, slope in zip(
-        items, torch.split(values, sizes), torch.split(found, sizes), strict=True
+    sizes = [len(group.searches) for group in groups]
+    for group, own_values, own_gradients in zip(
+        groups, torch.split(values, sizes), torch.split(gradients, sizes), strict=True
     ):
-        by_theta = torch.zeros_like(item.thetas)
-        if item.slopes.requires_grad:
+        by_theta = torch.zeros_like(group.thetas)
+        if group.slopes.requires_grad:
             try:
                 (by_theta,) = torch.autograd.grad(
-                    item.slopes, item.thetas, slope, allow_unused=True, materialize_grads=True
+                    group.slopes,
+                    group.thetas,
+                    own_gradients,
+                    allow_unused=True,
+                    materialize_grads=True,
                 )
             except Exception:  # go_through says whose fault it is
-                for search in item.searches:
+                for search in group.searches:
                     search.go_through(linear.episode)
                 continue
-        for search, value, row in zip(item.searches, own.tolist(), by_theta, strict=True):
-            search.take(value, row.to(search.theta))
+        for search, value, slope in zip(group.searches, own_values.tolist(), by_theta, strict=True):
+            search.add_slope(value, slope.to(search.theta))
 
 
 def task_slopes(
     linear: LinearEpisode, slopes: Tensor, task_loss: LossFunction
 ) -> tuple[Tensor, Tensor]:
-    """Task losses L(f(x; w_1)), and dL/du.
+    """Compute the task losses L(f(x; w_1)) of several candidates, and differentiate them in u.
 
     Args:
-        linear: Of all.
-        slopes: u of C candidates, (C, B, n).
-        task_loss: L.
+        linear: The episode that all candidates share.
+        slopes: u = dM/df of C candidates, (C, B, n).
+        task_loss: The task loss L.
 
     Returns:
-        (C,), (C, B, n).
+        The task losses, (C,), and dL/du, (C, B, n).
     """
     target = linear.episode.batches[0][1]
     side_by_side = max(1, _NUMBERS // (len(linear.outputs) * linear.width))
     values: list[Tensor] = []
-    found: list[Tensor] = []
+    gradients: list[Tensor] = []
     for part in torch.split(slopes, side_by_side):
         point = part.detach().requires_grad_()
         outputs = linear.trained_outputs(point)
@@ -184,6 +192,6 @@ def task_slopes(
             each = task_loss(outputs[0], target)[None]
         else:
             each = torch.vmap(task_loss, in_dims=(0, None))(outputs, target)
-        found += torch.autograd.grad(each.sum(), point)
+        gradients += torch.autograd.grad(each.sum(), point)
         values.append(each.detach())
-    return torch.cat(values), torch.cat(found)
+    return torch.cat(values), torch.cat(gradients)

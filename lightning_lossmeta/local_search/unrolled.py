@@ -16,39 +16,41 @@ from lightning_lossmeta.modules.supervised import Batch
 
 @dataclass(frozen=True)
 class Episode:
-    """A short training: where it begins, how it steps and on what.
+    """A short training: where it begins, how it steps and on which batches.
 
     Args:
-        network: With its initial weights w_0; left as it is.
-        rules: How each parameter is updated, by name; the others stay.
-        batches: One a step.
+        network: The network with its initial weights w_0, which stay as they are.
+        rules: The update rules of parameters by name; parameters without a rule stay.
+        batches: The batches, one a step.
         seed: Fixes what is random in the network, e.g. dropout.
-        time: Where in a training a loss that changes in its course is taken to be.
+        progress: The share of a training, in [0, 1], that counts as done for a loss that changes in
+            the course of a training.
     """
 
     network: nn.Module
     rules: Mapping[str, UpdateRule]
     batches: Sequence[Batch]
     seed: int = 0
-    time: float = 0.0
+    progress: float = 0.0
 
 
 def trained(
     episode: Episode, loss: LossFunction, theta: Tensor
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Parameters and buffers at the end of an episode, the former differentiable in theta.
+    """Train for an episode, with weights that are differentiable in the loss's theta.
 
     With M the loss, and U what the optimiser makes of a gradient ::
 
         w_{t+1} = w_t - U(dM(f(x_t; w_t), y_t; theta) / dw_t),   t = 0, 1, ...
 
     Args:
-        episode: Where to begin, how to step and on what.
-        loss: Any with a buffer ``theta``; its value there is not used.
-        theta: Takes its place.
+        episode: The short training.
+        loss: Any loss with a buffer ``theta``, whose value is not used.
+        theta: Takes the buffer's place.
 
     Returns:
-        By name; buffers (e.g. running statistics) are updated copies.
+        The network's parameters and buffers at the end, each by name; buffers, e.g. running
+        statistics, are updated copies.
     """
     network = episode.network
     parameters = {
@@ -76,13 +78,13 @@ def meta_loss(
     """The task loss of an episode's trained network, on the batch of its last step.
 
     Args:
-        episode: The training.
-        loss: What it trains with.
+        episode: The short training.
+        loss: The loss that the episode trains with.
         theta: The loss's parameters; the result is differentiable in them.
-        task_loss: What training is for, e.g. cross-entropy.
+        task_loss: What the trained network is judged by, e.g. cross-entropy.
 
     Returns:
-        A number, ().
+        A tensor of shape ().
 
     Source: Raymond et al. (2024), algorithm 1 and eqs. 5 and 7, where the batch of the task loss is
     that of the last step.
@@ -93,7 +95,7 @@ def meta_loss(
 
 
 def meta_gradient(value: Tensor, theta: Tensor) -> Tensor:
-    """The slope of a meta-loss; zero in parameters that it does not depend on."""
+    """The gradient of a meta-loss in theta; zero for entries that it does not depend on."""
     if not value.requires_grad:
         return torch.zeros_like(theta)
     (gradient,) = torch.autograd.grad(value, theta, allow_unused=True, materialize_grads=True)

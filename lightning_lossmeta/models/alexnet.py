@@ -18,8 +18,8 @@ class AlexNet(HeSequential):
     and last, then two hidden linear layers. The image shrinks 16 times: 28x28 and 32x32 end at 2x2.
 
     Args:
-        num_classes: Outputs.
-        in_channels: Of the image.
+        num_classes: How many outputs there are, one for each class.
+        in_channels: How many channels the images have.
         image_size: Height and width.
         hidden: Width of both hidden linear layers.
         dropout: Probability before each of them; Krizhevsky et al. have 0.5, the published code of

@@ -20,8 +20,8 @@ class AllCNNC(HeSequential):
     few large steps turn all maps to zero for good.
 
     Args:
-        num_classes: Outputs.
-        in_channels: Of the image.
+        num_classes: How many outputs there are, one for each class.
+        in_channels: How many channels the images have.
         dropout: Probability after each convolution with stride 2.
         input_dropout: Probability on the input.
         batch_norm: Whether to normalise each convolution over the batch. The paper does not; the

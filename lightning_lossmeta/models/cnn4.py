@@ -16,8 +16,8 @@ class CNN4(nn.Sequential):
     images give 64 maps of 5x5 and a first linear layer of 1600 inputs.
 
     Args:
-        num_classes: Outputs.
-        in_channels: Of the image.
+        num_classes: How many outputs there are, one for each class.
+        in_channels: How many channels the images have.
         image_size: Height and width, at least 16.
 
     Raises:

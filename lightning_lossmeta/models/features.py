@@ -21,7 +21,7 @@ def penultimate(network: nn.Module, inputs: Tensor) -> Tensor:
         inputs: ``(B, ...)``.
 
     Returns:
-        ``(B, d)``; with gradients if they are enabled.
+        The features, ``(B, d)``; with gradients if they are enabled.
 
     Raises:
         ValueError: If the network runs neither a linear layer nor a convolution, or its last layer

@@ -19,7 +19,7 @@ def draw_he_normal(network: nn.Module, mode: FanMode) -> None:
 
     Args:
         network: Its own ``reset_parameters``, if it has one, is not called.
-        mode: Which channels count.
+        mode: Whether c counts input or output channels.
 
     Source: He et al. (2015), Delving deep into rectifiers, equations 10 and 14.
     """
@@ -41,7 +41,7 @@ class HeSequential(nn.Sequential):
     weights calls ``reset_parameters`` of layers first and of the network last: this one stays.
 
     Args:
-        *layers: In their order.
+        *layers: The layers in their order.
     """
 
     fan: ClassVar[FanMode] = "fan_in"

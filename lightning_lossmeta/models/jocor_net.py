@@ -15,8 +15,8 @@ class JoCoRNet(nn.Sequential):
     JoCoR's own code ends otherwise: with 16 channels, max pooling and 256 features.
 
     Args:
-        num_classes: Outputs.
-        in_channels: Of the image.
+        num_classes: How many outputs there are, one for each class.
+        in_channels: How many channels the images have.
 
     Raises:
         ValueError: If a number is out of its range.

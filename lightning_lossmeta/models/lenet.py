@@ -12,8 +12,8 @@ class LeNet5(nn.Sequential):
     pooling, then fully connected layers of 120 and 84.
 
     Args:
-        num_classes: Outputs.
-        in_channels: Of the image.
+        num_classes: How many outputs there are, one for each class.
+        in_channels: How many channels the images have.
         image_size: Height and width, at least 12 and a multiple of 4.
 
     Raises:

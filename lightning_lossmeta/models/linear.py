@@ -12,7 +12,7 @@ class LogisticRegression(nn.Sequential):
 
     Args:
         in_features: Numbers an input has.
-        num_classes: Outputs.
+        num_classes: How many outputs there are, one for each class.
 
     >>> sum(p.numel() for p in LogisticRegression(784, 10).parameters())
     7850
@@ -29,7 +29,7 @@ class MLP(nn.Sequential):
     Args:
         in_features: Numbers an input has.
         hidden: Width of each hidden layer.
-        num_classes: Outputs.
+        num_classes: How many outputs there are, one for each class.
         dropout: Probability after each hidden layer.
         batch_norm: Whether to normalise each hidden layer over the batch.
 

@@ -27,8 +27,8 @@ class PreActResNet(HeSequential):
 
     Args:
         depth: Layers with weights, shortcuts not counted.
-        num_classes: Outputs.
-        in_channels: Of the image.
+        num_classes: How many outputs there are, one for each class.
+        in_channels: How many channels the images have.
         bottleneck: Whether blocks are bottlenecks.
 
     Raises:

@@ -15,10 +15,10 @@ class PreActivationBlock(nn.Module):
     The shortcut :math:`s` is the input where the shape stays, else a 1x1 convolution of :math:`a`.
 
     Args:
-        residual: F.
-        in_channels: Of the input.
-        out_channels: Of the output of F.
-        stride: Of F.
+        residual: The layers F beside the shortcut.
+        in_channels: How many channels the input has.
+        out_channels: How many channels the output of F has.
+        stride: The stride of F.
 
     Source: He et al. (2016), Identity mappings in deep residual networks.
     """
@@ -36,7 +36,7 @@ class PreActivationBlock(nn.Module):
         )
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(B, in_channels, H, W) to (B, out_channels, H / stride, W / stride)."""
+        """Map (B, in_channels, H, W) to (B, out_channels, H / stride, W / stride)."""
         activated = self.activation(inputs)
         shortcut = inputs if self.shortcut is None else self.shortcut(activated)
         return shortcut + self.residual(activated)  # type: ignore[no-any-return]
@@ -45,7 +45,7 @@ class PreActivationBlock(nn.Module):
 def basic_block(
     in_channels: int, width: int, stride: int, dropout: float = 0.0
 ) -> PreActivationBlock:
-    """Two 3x3 convolutions, with dropout between them."""
+    """Make a block of two 3x3 convolutions, with dropout between them."""
     layers = [
         conv3x3(in_channels, width, stride),
         *activation(width),
@@ -56,7 +56,7 @@ def basic_block(
 
 
 def bottleneck_block(in_channels: int, width: int, stride: int) -> PreActivationBlock:
-    """1x1, 3x3 and 1x1 convolutions, the last to four times the width."""
+    """Make a block of 1x1, 3x3 and 1x1 convolutions, the last to four times the width."""
     layers = [
         nn.Conv2d(in_channels, width, 1, stride, bias=False),
         *activation(width),
@@ -77,11 +77,11 @@ def residual_layers(
     """A whole network of the CIFAR form: a stem of 16 channels, stages of blocks, linear output.
 
     Args:
-        block: Makes one out of input channels, width and stride.
+        block: Makes a block of given input channels, width and stride.
         widths: Of the stages; each but the first halves the image.
-        blocks: Of each stage.
-        num_classes: Outputs.
-        in_channels: Of the image.
+        blocks: How many blocks each stage has.
+        num_classes: How many outputs there are, one for each class.
+        in_channels: How many channels the images have.
     """
     layers: list[nn.Module] = [conv3x3(in_channels, 16)]
     channels = 16
@@ -94,17 +94,17 @@ def residual_layers(
 
 
 def conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
-    """A padded 3x3 convolution without bias."""
+    """Make a padded 3x3 convolution without bias."""
     return nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False)
 
 
 def activation(channels: int) -> tuple[nn.Module, nn.Module]:
-    """Batch normalisation and ReLU."""
+    """Make a batch normalisation that is followed by ReLU."""
     return nn.BatchNorm2d(channels), nn.ReLU(inplace=True)
 
 
 def linear_output(channels: int, num_classes: int) -> tuple[nn.Module, nn.Module, nn.Module]:
-    """The average over all positions, and one linear layer."""
+    """Make the last layers: the average over all positions, and one linear layer."""
     return nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, num_classes)
 
 

@@ -26,8 +26,8 @@ class PyramidBlock(nn.Module):
     are zero.
 
     Args:
-        in_channels: Of the input.
-        out_channels: Of the output, no fewer.
+        in_channels: How many channels the input has.
+        out_channels: How many channels the output has, no fewer than the input.
         stride: 1 or 2.
 
     Source: Han et al. (2017), figure 6d.
@@ -46,7 +46,7 @@ class PyramidBlock(nn.Module):
         self.shortcut = nn.Identity() if stride == 1 else nn.AvgPool2d(2, ceil_mode=True)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(B, in_channels, H, W) to (B, out_channels, H / stride, W / stride)."""
+        """Map (B, in_channels, H, W) to (B, out_channels, H / stride, W / stride)."""
         shortcut = pad(self.shortcut(inputs), (0, 0, 0, 0, 0, self.added))
         return shortcut + self.residual(inputs)  # type: ignore[no-any-return]
 
@@ -62,8 +62,8 @@ class PyramidNet(HeSequential):
         depth: 6n + 2.
         alpha: How many channels are added in all; the default pair of depth and alpha is the
             smallest of Han et al. and the one in the published code of Raymond et al. (2024).
-        num_classes: Outputs.
-        in_channels: Of the image.
+        num_classes: How many outputs there are, one for each class.
+        in_channels: How many channels the images have.
 
     Raises:
         ValueError: If the depth has not the form above, or a number is out of its range.

@@ -16,8 +16,8 @@ class ResNet18(torchvision.models.ResNet):  # type: ignore[misc]  # torchvision 
     So it is usual on CIFAR: the image shrinks 8 times and what is left is averaged.
 
     Args:
-        num_classes: Outputs.
-        in_channels: Of the image.
+        num_classes: How many outputs there are, one for each class.
+        in_channels: How many channels the images have.
 
     Raises:
         ValueError: If a number is out of its range.

@@ -16,7 +16,7 @@ class Fire(nn.Module):
     The input is added where it has as many channels as the output (simple bypass).
 
     Args:
-        in_channels: Of the input.
+        in_channels: How many channels the input has.
         out_channels: Of the output; the squeezed have an eighth of it.
     """
 
@@ -29,7 +29,7 @@ class Fire(nn.Module):
         self.expand3x3 = nn.Sequential(*_convolution(few, half, 3))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(B, in_channels, H, W) to (B, out_channels, H, W)."""
+        """Map (B, in_channels, H, W) to (B, out_channels, H, W)."""
         squeezed = self.squeeze(inputs)
         outputs = torch.cat([self.expand1x1(squeezed), self.expand3x3(squeezed)], dim=1)
         return outputs + inputs if self.bypass else outputs
@@ -45,8 +45,8 @@ class SqueezeNet(HeSequential):
     normalises nor adds inputs, hardly trains on small images with a short session.
 
     Args:
-        num_classes: Outputs.
-        in_channels: Of the image.
+        num_classes: How many outputs there are, one for each class.
+        in_channels: How many channels the images have.
         dropout: Probability before the last layer; Iandola et al. have 0.5, Raymond et al. none.
 
     Raises:

@@ -21,8 +21,8 @@ class VGG(HeSequential):
     Args:
         depth: 11, 13, 16 or 19: layers with weights as Simonyan & Zisserman count them, three of
             them linear.
-        num_classes: Outputs.
-        in_channels: Of the image.
+        num_classes: How many outputs there are, one for each class.
+        in_channels: How many channels the images have.
         batch_norm: Whether to normalise each convolution over the batch.
 
     Raises:

@@ -21,8 +21,8 @@ class WideResNet(HeSequential):
     Args:
         depth: 6n + 4, a shortcut that convolves being counted in each stage.
         width: k; stages have 16k, 32k and 64k channels.
-        num_classes: Outputs.
-        in_channels: Of the image.
+        num_classes: How many outputs there are, one for each class.
+        in_channels: How many channels the images have.
         dropout: Probability between the convolutions of each block.
 
     Raises:

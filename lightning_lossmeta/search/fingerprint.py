@@ -36,7 +36,7 @@ _UNKNOWN = "not comparable"
 def search_fingerprint(
     family: LossFamily, searcher: Searcher, tasks: Sequence[Task], engines: Engines
 ) -> dict[str, Any]:
-    """All that bears on a search's history; not how many generations it has.
+    """Describe all that bears on a search's history; how many generations it has does not.
 
     What has no value (a module with a lambda, say) stands there as not comparable, with the reason.
     """
@@ -74,7 +74,7 @@ def changed_settings(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 def _comparable(
     old: dict[str, Any], new: dict[str, Any], reasons: list[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Both without what is not comparable in either."""
+    """Leave out of both settings what is not comparable in either."""
     kept: tuple[dict[str, Any], dict[str, Any]] = dict(old), dict(new)
     for key in old.keys() & new.keys():
         pair = old[key], new[key]

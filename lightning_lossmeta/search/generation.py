@@ -29,13 +29,13 @@ _AGAIN: Judge = attrgetter("screen_refined")
 
 @dataclass(frozen=True)
 class Engines:
-    """What does the work of a search.
+    """The parts that do the work of a search.
 
     Args:
-        evaluator: Trains.
-        allocation: Says which trainings.
-        refiner: Improves candidates before they are trained, or ``None``.
-        callbacks: Judge, and are told.
+        evaluator: Trains with candidates and scores what comes out.
+        allocation: Says which trainings a generation is spent on.
+        refiner: Improves candidates before they are trained; ``None`` leaves them as they are.
+        callbacks: Judge candidates without training them, and take note of what happens.
     """
 
     evaluator: Evaluator
@@ -47,16 +47,16 @@ class Engines:
 def score_generation(
     search: Search, generation: int, engines: Engines, on_progress: ProgressFn = no_progress
 ) -> list[Evaluation]:
-    """Score what the searcher asks for.
+    """Score the candidates that the searcher asks for.
 
     Each candidate is judged by the callbacks' ``screen``; what passes is refined, where there is a
     refiner, and judged by ``screen_refined``; what passes again is trained.
 
     Args:
-        search: Under way; its searcher is asked, not told.
-        generation: Its number; the tasks' seeds derive from it.
-        engines: Judge, refine and train.
-        on_progress: Told how far the generation is.
+        search: The search; its searcher's ``ask`` is called here, its ``tell`` is not.
+        generation: The generation's number, from which the tasks' seeds derive.
+        engines: The parts that judge, refine and train.
+        on_progress: Called with a stage, how much of it is done, and of how much.
 
     Returns:
         One evaluation a candidate, in order.
@@ -89,10 +89,10 @@ def training_seed(search: Search, generation: int, task: int, seed: int) -> int:
     """The seed of a generation's trainings on a task.
 
     Args:
-        search: Whose seed it derives from.
-        generation: Its number.
-        task: Position of the task.
-        seed: Position of the seed, from 0.
+        search: The search, from whose seed it derives.
+        generation: The generation's number.
+        task: Position of the task among all tasks.
+        seed: Position of the seed among those of the task, from 0.
     """
     if seed == 0:
         return derived_seed(search.seed, Purpose.GENERATION, generation, task)
@@ -115,7 +115,7 @@ def _refine(
     judged: list[Evaluation],
     on_progress: ProgressFn,
 ) -> None:
-    """Have the refiner improve what is still pending, in place."""
+    """Have the refiner improve the candidates that are still pending, in place."""
     places = _pending(judged)
     if engines.refiner is None or not places:
         return

@@ -25,10 +25,10 @@ IGNORED = -100
 
 
 def check_task(task: Task) -> int | None:
-    """Look at one batch and one forward pass.
+    """Check that model and data fit, by one batch and one forward pass.
 
     Args:
-        task: Its data module is set up, its module made.
+        task: The task; its data module is set up, its module made.
 
     Returns:
         The class count, or ``None`` where targets are no class indices or batches no pairs.
@@ -86,9 +86,9 @@ def check_loss(loss: nn.Module, task: Task, name: str) -> None:
     error and without a gradient. Losses and modules that are not of this package pass.
 
     Args:
-        loss: To train with.
-        task: Its data module is set up, its module made.
-        name: Of the loss, for the message.
+        loss: The loss to train with.
+        task: The task; its data module is set up, its module made.
+        name: The loss's name in the message.
 
     Raises:
         ValueError: If the loss can't be for these targets and outputs; says why.
@@ -123,7 +123,7 @@ def _check_kind(loss: nn.Module, task: Task, name: str) -> None:
 
 @contextmanager
 def _named(task: Task) -> Iterator[None]:
-    """Says of which task an error is, where there may be several."""
+    """Add the task's name to an error of the block, where there may be several tasks."""
     try:
         yield
     except ValueError as error:

@@ -38,7 +38,7 @@ def run_lock(directory: Path) -> Iterator[None]:
     one leaves is no obstacle. Files that it was writing are removed.
 
     Args:
-        directory: Of the run.
+        directory: The run's folder.
 
     Raises:
         RunLockedError: If another process has the folder; names it.

@@ -23,7 +23,7 @@ class Finalists:
 
     Args:
         count: How many of the best candidates are trained again.
-        seeds: On how many fresh seeds each.
+        seeds: On how many fresh seeds each of them is trained.
 
     Raises:
         ValueError: If a number is below 1.
@@ -41,12 +41,12 @@ def choose_finalist(search: Search, evaluator: Evaluator, settings: Finalists) -
 
     Args:
         search: A search that trained at least one candidate.
-        evaluator: Trains.
-        settings: How many, how often.
+        evaluator: Trains the finalists.
+        settings: How many finalists there are, and on how many seeds each is trained.
 
     Returns:
-        The chosen candidate with its mean objectives over the fresh seeds; what the search itself
-        found best, if every finalist diverged.
+        The chosen candidate with its mean objectives over the fresh seeds; the search's own best,
+        if every finalist diverged.
     """
     finalists = _leaders(search, settings.count)
     rounds = [
@@ -67,11 +67,12 @@ def best_baseline(search: Search, evaluator: Evaluator) -> tuple[str, Evaluation
     """Train the baselines that the family can write, and take the best.
 
     Args:
-        search: Without a trained candidate.
-        evaluator: Trains.
+        search: A search that could train no candidate.
+        evaluator: Trains the baselines.
 
     Returns:
-        Its name and evaluation; ``None`` if the family can write none, or none could be trained.
+        The best baseline's name and evaluation; ``None`` if the family can write none, or none
+        could be trained.
 
     Warns:
         UserWarning: That the loss was not learned.

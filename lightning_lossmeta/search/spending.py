@@ -1,4 +1,4 @@
-"""Carry an allocation out: train what it asks for and average what came of each candidate."""
+"""Carry an allocation out: train what it asks for and average each candidate's results."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def spend(
 
     Args:
         allocation: Asks for trials until it has enough.
-        candidates: What it is asked about; may be none.
+        candidates: The candidates to spend trainings on; may be none.
         family: Builds their losses.
-        tasks: What they are tried on.
-        seeded: The seed of a task, by its position and that of the seed.
-        evaluator: Trains.
-        on_progress: Told how many of the trainings that are asked for by now are done.
+        tasks: The tasks that they are tried on.
+        seeded: Gives a training's seed by the position of its task and of its seed.
+        evaluator: Does the trainings.
+        on_progress: Called with how many trainings are done, of those asked for by now.
 
     Returns:
         One evaluation a candidate, in order.

@@ -1,4 +1,4 @@
-"""The trainer of searches: what one is asked for, checked and begun."""
+"""The trainer of searches, which checks what a search is asked for and begins it."""
 
 from __future__ import annotations
 
@@ -83,12 +83,12 @@ class MetaLossTrainer(pl.Trainer):
             finalists: How the learned loss is chosen among the best on fresh seeds; by default it
                 is the candidate with the best fitness.
             comparison: How the learned loss is compared with others at the end; none by default.
-            run_dir: The run's folder, made by the search; ``runs/FAMILY-TIME`` by default.
+            run_dir: The run's folder, made by the search; ``runs/FAMILY-TIME-RANDOM`` by default.
             resume: The folder of a run to go on with.
             seed: What all random numbers derive from; by default that of ``seed_everything``, or 0.
             more_tasks: Further tasks with sessions of their own, scored by as many objectives; a
                 candidate's objectives are the means over all.
-            task_name: Of the main task, that of ``model`` and ``datamodule``.
+            task_name: Name of the main task, that of ``model`` and ``datamodule``.
 
         Returns:
             The best loss, where the run is, and the comparison. If no candidate could be trained,
@@ -222,7 +222,7 @@ def _refuse_unsupported(engines: Engines, family: LossFamily, tasks: list[Task])
 
 
 def _refuse_unrefined(engines: Engines, searcher: Searcher) -> None:
-    """A searcher that keeps track of what it asked for would be told of other candidates."""
+    """Refuse a refiner beside a searcher that needs scores of the very candidates it gave."""
     if engines.refiner is not None and not searcher.accepts_refined:
         raise ValueError(
             f"Expected a searcher that takes refined candidates with "

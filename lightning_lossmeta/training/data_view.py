@@ -17,7 +17,7 @@ def prepared_data(task: Task) -> pl.LightningDataModule:
     """The user's data module, set up once a process, giving the loaders of a task's session.
 
     A shallow copy whose hooks are shadowed, so that its type, attributes and batch-transfer hooks
-    stay what they are. Its loaders are made by the copy, which Lightning tells of the trainer:
+    stay what they are. The copy, which Lightning attaches the trainer to, makes the loaders:
     ``val_dataloader`` gives what scores a fit, ``selection_dataloader`` the validation split,
     whatever scores it.
 
@@ -76,7 +76,7 @@ def _set_up(original: Any, session: Session) -> None:
 
 
 def _loader(original: Any, view: Any, name: str) -> Any:
-    """A loader of the original as its view makes it, which knows the trainer of a fit."""
+    """Make a loader of the original by its view, which knows the trainer of a fit."""
     if name in vars(original):  # set on the object, as LightningDataModule.from_datasets does
         return getattr(original, name)()
     return getattr(type(original), name)(view)

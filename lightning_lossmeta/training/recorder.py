@@ -21,7 +21,7 @@ class Recorder(pl.Callback):
     """Keeps the curves of an inner fit, for a single network or a stack of them.
 
     Args:
-        session: What is fitted.
+        session: The session that the fit belongs to.
 
     Attributes:
         scored_at: The step of the last validation.
@@ -58,14 +58,14 @@ class Recorder(pl.Callback):
     def evaluation(
         self, candidate: Candidate, index: int, session: Session, seconds: float, finite: bool
     ) -> Evaluation:
-        """The outcome of the candidate at ``index`` of the stack.
+        """Make the evaluation of the candidate at ``index`` of the stack.
 
         Args:
-            candidate: Whose evaluation it is.
-            index: 0 for a single network.
-            session: What was fitted.
-            seconds: Wall time of its training.
-            finite: Whether its weights are.
+            candidate: The candidate that the network was trained with.
+            index: Its place in the stack; 0 for a single network.
+            session: The session, whose objectives say what scores the fit.
+            seconds: Wall time of the training.
+            finite: Whether all weights of the network are finite.
 
         Raises:
             ValueError: If the module does not log what the objectives name.

@@ -1,4 +1,4 @@
-"""Fewer training samples for an inner fit."""
+"""Inner fits on only some of the training samples."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from torch.utils.data import (
 
 from lightning_lossmeta.data.balanced import balanced_subset
 
-#: What a limited loader has of its own; all other settings of a ``DataLoader`` are kept.
+#: Arguments that a limited loader has of its own; the others of a ``DataLoader`` are kept.
 _REPLACED = {"self", "dataset", "shuffle", "sampler", "batch_sampler", "drop_last"}
 
 
@@ -34,8 +34,8 @@ def limit_samples(loader: Any, count: int, seed: int) -> Any:
     Args:
         loader: One with a method ``subset(count, seed)``, as in this package, or a ``DataLoader``
             over a data set with a length that draws every sample once an epoch.
-        count: How many; all if there are fewer.
-        seed: Chooses them.
+        count: How many samples are kept; all if there are fewer.
+        seed: Chooses the samples.
 
     Raises:
         TypeError: If the loader is neither, or draws or batches by a sampler whose meaning would
@@ -80,7 +80,7 @@ def _check_limitable(loader: Any) -> None:
 
 
 def _described(loader: Any) -> str:
-    """What a loader is, and over what if that is the matter."""
+    """Name a loader's class or, of a plain ``DataLoader``, its data set's."""
     if type(loader) is not DataLoader:
         return type(loader).__name__
     return f"a DataLoader over {type(loader.dataset).__name__}"
@@ -112,13 +112,13 @@ def _drawn(loader: DataLoader[Any]) -> Tensor:
 
 
 def _settings(loader: DataLoader[Any]) -> dict[str, Any]:
-    """Every setting of a loader by name, whichever PyTorch's version knows, but those replaced."""
+    """The settings of a loader that a limited one keeps, as far as this PyTorch knows them."""
     names = inspect.signature(DataLoader.__init__).parameters.keys() - _REPLACED
     return {name: getattr(loader, name) for name in names if hasattr(loader, name)}
 
 
 def _labels(dataset: Any) -> Tensor | None:
-    """Class indices (N,) of a data set, if it has some at hand."""
+    """The class indices (N,) of a data set; ``None`` if it has none at hand."""
     targets = getattr(dataset, "targets", None)
     if targets is None and isinstance(dataset, TensorDataset):
         targets = dataset.tensors[-1]

@@ -22,8 +22,8 @@ class SeededLoaders:
     """Stacks the batches that fits with several seeds would see.
 
     Args:
-        loaders: One a seed, over as many samples, in batches of one size.
-        seeds: What each fit would be seeded with.
+        loaders: A loader for each seed, all over as many samples, in batches of one size.
+        seeds: The seed of each fit.
     """
 
     def __init__(self, loaders: Sequence[BatchLoader], seeds: Sequence[int]) -> None:
@@ -40,7 +40,7 @@ class SeededLoaders:
             yield torch.stack(inputs), torch.stack(targets)
 
     def _stream(self, number: int) -> Iterator[Any]:
-        """An epoch of one seed; the global generator is lent to it for what it draws."""
+        """Give an epoch of one seed; its loader draws from a generator state of the seed's own."""
         with isolate_rng():
             torch.set_rng_state(self._states[number])
             batches = iter(self.loaders[number])
@@ -50,13 +50,13 @@ class SeededLoaders:
 
 
 def seeded_view(tasks: Sequence[Task]) -> pl.LightningDataModule:
-    """The data of tasks that differ in their seeds alone, side by side.
+    """Put the data of tasks that differ in their seeds alone side by side.
 
     Training batches have a leading axis of as many as there are tasks. So have validation batches
     of data that a seed draws; those of other data are the same for all seeds.
 
     Args:
-        tasks: At least one.
+        tasks: The tasks, at least one.
     """
     view: Any = prepared_data(tasks[0])
     views = [prepared_data(task) for task in tasks]
@@ -80,7 +80,7 @@ def seeds_can_share(task: Task) -> bool:
     random numbers.
 
     Args:
-        task: With a module that can be stacked.
+        task: A task whose module can be stacked.
     """
     data: Any = prepared_data(task)
     changed = type(data).on_after_batch_transfer

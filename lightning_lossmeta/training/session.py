@@ -29,12 +29,12 @@ def run_session(
     """Train and score a module as the task's session says, leaving global random state alone.
 
     Args:
-        module: Single or stacked; its ``loss_fn`` is in place.
+        module: A module or a stack of them, with its ``loss_fn`` in place.
         task: Gives session and seed.
         data: Gives the batches instead of the task's own data.
 
     Returns:
-        What was recorded.
+        The recorder, with the scores and curves of the fit.
 
     Raises:
         Exception: Whatever the module raises in training.
@@ -82,7 +82,7 @@ def run_session(
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """No device lines, tips and loader advice: an inner fit runs thousands of times."""
+    """Silence Lightning's device lines and advice: there are thousands of inner fits."""
     loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning.fabric")]
     loggers.append(logging.getLogger("pytorch_lightning.utilities.rank_zero"))
     levels = [logger.level for logger in loggers]
@@ -98,7 +98,7 @@ def quiet_lightning() -> Iterator[None]:
 
 
 def guarded(candidate: Candidate, score: Callable[[], Evaluation]) -> Evaluation:
-    """Turn what a candidate's training raises into a failed evaluation."""
+    """Return a candidate's evaluation, or its :func:`failure` if the training raises."""
     try:
         return score()
     except Exception as error:  # a loss may raise anything; it costs only itself

@@ -1,4 +1,4 @@
-"""How many threads of PyTorch what is trained on the CPU is worth."""
+"""How many threads PyTorch uses for what is trained on the CPU."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 def threads_for(network: nn.Module) -> int:
-    """One for a small network, else as many as PyTorch is set to.
+    """The threads that a network is worth: one if it is small, else as many as PyTorch is set to.
 
     A step of a small network takes less time than threads take to agree, above all where other
     programs want the cores too (``python -m lightning_lossmeta.benchmarks.threads``).
 
     Args:
-        network: One of those that are trained.
+        network: The network, or one of a stack.
     """
     weights = sum(parameter.numel() for parameter in network.parameters())
     convolves = any(isinstance(module, _CONVOLUTIONS) for module in network.modules())
@@ -30,7 +30,7 @@ def threads_for(network: nn.Module) -> int:
 
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Give PyTorch so many threads on the CPU for a while."""
+    """Let PyTorch use ``count`` threads on the CPU within the ``with`` block."""
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(count)

@@ -177,6 +177,39 @@ def test_what_is_not_supported_is_left_out(clock):
         _evaluate(evaluator)
 
 
+def _left_out(caplog):
+    return [message for message in caplog.messages if "is left out" in message]
+
+
+def test_the_log_says_once_why_each_evaluator_is_left_out(clock, caplog):
+    among = [_Timed(clock), _Timed(clock, step=1.0), _Timed(clock)]
+    among[0].reason, among[2].reason = "it has no stack", "it has no workers"
+    evaluator = AutoEvaluator(among)
+    expected = [
+        "evaluator for task: _Timed is left out: it has no stack",
+        "evaluator for task: _Timed is left out: it has no workers",
+    ]
+    with caplog.at_level(logging.INFO, logger=auto_file.__name__):
+        _evaluate(evaluator)
+        assert _left_out(caplog) == expected
+        evaluator.chosen.clear()  # has the choice made anew
+        _evaluate(evaluator)
+        assert _left_out(caplog) == expected
+        _evaluate(evaluator, name="other")
+        assert _left_out(caplog)[2:] == [line.replace("task", "other") for line in expected]
+
+
+def test_a_new_reason_to_leave_an_evaluator_out_is_logged(clock, caplog):
+    among = [_Timed(clock), _Timed(clock)]
+    evaluator = AutoEvaluator(among, good_enough=0.0)
+    with caplog.at_level(logging.INFO, logger=auto_file.__name__):
+        _evaluate(evaluator)
+        assert _left_out(caplog) == []
+        among[_chosen(evaluator, among)].reason = "its memory is full"
+        _evaluate(evaluator)
+    assert _left_out(caplog) == ["evaluator for task: _Timed is left out: its memory is full"]
+
+
 def test_a_resumed_search_goes_on_with_the_choice(clock):
     among = [_Timed(clock, step=2.0), _Timed(clock, step=1.0)]
     among[1].state = {"widths": {"a": 3}}

@@ -15,7 +15,7 @@ from lightning_lossmeta.losses.base import LossFunction
 
 @dataclass(frozen=True)
 class _Entry:
-    """What became of a loss, and when; theta as its skeleton arranges it."""
+    """What became of a loss in which generation, with its theta as its skeleton arranges it."""
 
     evaluation: Evaluation
     generation: int
@@ -72,7 +72,7 @@ class SymbolicArchive(MetaCallback):
         self._keep(search.family, generation, search.searcher.history[generation])
 
     def screen(self, candidate: Candidate, loss: LossFunction) -> Evaluation | None:
-        """The outcome of an equal loss."""
+        """Return the outcome of an equal loss; ``None`` if none was tried."""
         if self._family is None:
             return None
         same, entry = candidate, self._by_key.get(self._family.key(candidate))
@@ -90,7 +90,7 @@ class SymbolicArchive(MetaCallback):
         return replace(outcome, candidate=same, status=status, message=message)
 
     def _keep(self, family: LossFamily, generation: int, evaluations: Sequence[Evaluation]) -> None:
-        """The first of equal losses stays."""
+        """Add evaluations to the archive; of equal losses the first stays."""
         for item in evaluations:
             if item.status is Status.FAILED:
                 continue

@@ -42,7 +42,7 @@ class GradientEquivalence(MetaCallback):
     had not stopped.
 
     Args:
-        digits: Significant digits.
+        digits: To how many significant digits norms are rounded.
         samples: Predictions, B.
 
     Attributes:
@@ -79,7 +79,7 @@ class GradientEquivalence(MetaCallback):
         self._keep(search, generation, search.searcher.history[generation])
 
     def screen_refined(self, candidate: Candidate, loss: LossFunction) -> Evaluation | None:
-        """The fitness of an earlier loss.
+        """Return the fitness of an earlier loss with the same gradients; ``None`` if there is none.
 
         Raises:
             ValueError: If the loss is one of classification and there is no class count.
@@ -94,7 +94,7 @@ class GradientEquivalence(MetaCallback):
         return replace(scored, candidate=candidate, status=Status.CACHED, message=message)
 
     def _keep(self, search: Search, generation: int, evaluations: Sequence[Evaluation]) -> None:
-        """The first of equal losses stays."""
+        """Add evaluations to what is compared with; of equal losses the first stays."""
         for item in evaluations:
             # What was cached has the gradients of one that is here, or is equal to it.
             if item.status is Status.OK:
@@ -115,7 +115,7 @@ def gradient_norms(loss: LossFunction, output: Tensor, target: Tensor) -> Tensor
     """How steep a loss is at each prediction.
 
     Args:
-        loss: Any loss.
+        loss: A loss of any kind.
         output: Predictions ``(B, ...)``.
         target: As the loss has it.
 

@@ -104,7 +104,7 @@ class RejectionFilter(MetaCallback):
         return self._judge(candidate, loss)
 
     def on_generation_start(self, search: Search, generation: int) -> None:
-        """Forget the last generation."""
+        """Forget which candidates the last generation judged."""
         self._judged.clear()
 
     def _judge(self, candidate: Candidate, loss: LossFunction) -> Evaluation | None:
@@ -125,10 +125,10 @@ def artificial_predictions(
     """Outputs as of an untrained network, and targets that they know nothing of.
 
     Args:
-        loss: Of any link.
+        loss: A loss of any link.
         samples: How many, B.
         num_classes: n; losses that take no probabilities of classes need none.
-        seed: Of the draw; global random state is left alone.
+        seed: Seed of the draw; global random state is left alone.
 
     Returns:
         Standard normal outputs in float64, ``(B, n)`` or ``(B, 1)``, and targets: class indices
@@ -157,11 +157,11 @@ def improvement(
     The progress of a loss that depends on it runs from 0 to 1 meanwhile, and is restored.
 
     Args:
-        loss: Any loss.
+        loss: A loss of any kind.
         output: Predictions ``(B, n)``, or ``(B, 1)`` where there are no classes; left as they are.
         target: As the loss has it: class indices ``(B,)``, or numbers ``(B, 1)``.
-        steps: Of Adam.
-        step_length: Of Adam.
+        steps: How many steps Adam takes.
+        step_length: Adam's learning rate.
 
     Returns:
         By how much the error of the loss's link has fallen on average; negative where it has

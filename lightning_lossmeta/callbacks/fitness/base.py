@@ -75,7 +75,7 @@ class Fitness(MetaCallback):
             target: The batch's.
 
         Returns:
-            By name ``(C, B)``.
+            The figures by name, each ``(C, B)``.
         """
         del networks, part, inputs, target
         return {}
@@ -87,8 +87,9 @@ class Fitness(MetaCallback):
 
         Args:
             part: As of :meth:`measure`.
-            outputs: Of the first batch, (C, B, ...): its last sizes say how many classes there are.
-            target: Of the first batch, (C, B, ...).
+            outputs: The outputs for the part's first batch, (C, B, ...); their last sizes say how
+                many classes there are.
+            target: The targets of that batch, (C, B, ...).
         """
         del part, outputs, target
         return {}
@@ -139,7 +140,7 @@ class Fitness(MetaCallback):
                 networks.log(name, values)
 
     def _look_at(self, module: pl.LightningModule, part: str, batch: Any) -> bool:
-        """Take a batch in, if it is a pair of tensors."""
+        """Score a batch, if it is a pair of tensors."""
         pair = isinstance(batch, (tuple, list)) and len(batch) == 2
         if not pair or not all(isinstance(item, Tensor) for item in batch):
             return False
@@ -150,7 +151,7 @@ class Fitness(MetaCallback):
 
 
 class _Figures:
-    """The figures of one part of the data in one validation."""
+    """The figures of one part of the data, gathered over one validation."""
 
     def __init__(self, fitness: Fitness, part: str, networks: Networks) -> None:
         self.fitness = fitness
@@ -161,7 +162,7 @@ class _Figures:
         self._finite: Tensor | None = None
 
     def take(self, inputs: Tensor, target: Tensor) -> bool:
-        """Take a batch in; whether there was anything to take."""
+        """Add a batch to the figures, and return whether it held anything to score."""
         own = self.fitness
         for name, values in own.measure(self.networks, self.part, inputs, target).items():
             total, count = self._sums.get(name, (values.new_zeros(len(values)), 0))
@@ -188,7 +189,7 @@ class _Figures:
                     metric.update(output, one)
 
     def compute(self) -> dict[str, Tensor]:
-        """By name one figure a network, (C,)."""
+        """Return each figure by name, one number a network, (C,)."""
         means = {name: total / count for name, (total, count) in self._sums.items() if count}
         for name, copies in (self._metrics or {}).items():
             values = [

@@ -74,7 +74,7 @@ class ComparisonScores(Fitness):
 
 
 class _CalibrationError(MulticlassCalibrationError):
-    """Of logits, in float32 whatever precision they have."""
+    """The expected calibration error of logits, in float32 whatever precision they have."""
 
     def update(self, preds: Tensor, target: Tensor) -> None:
         classes = target.argmax(dim=-1) if target.is_floating_point() else target

@@ -83,7 +83,7 @@ class FGSMFitness(Fitness):
         """Whether each network still classifies each input right under attack, (C, B).
 
         Args:
-            networks: One or C.
+            networks: One network, or a stack of C.
             inputs: A batch's, normalised, (B, channels, ...).
             target: A batch's class indices.
 

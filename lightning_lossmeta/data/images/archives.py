@@ -29,7 +29,7 @@ _ARRAYS = ("jpeg", "offsets", "labels", "classes")
 
 @dataclass(frozen=True)
 class JPEGArchive:
-    """The contents of such a file, checked.
+    """The contents of a file of JPEG images end to end, checked.
 
     Args:
         path: Where the file lies, for messages.
@@ -113,7 +113,7 @@ class JPEGArchive:
         return cls(path, jpeg, offsets, labels, [str(name) for name in classes.reshape(-1)])
 
     def images(self) -> EncodedImages:
-        """All of its images."""
+        """The images of the file, not yet decoded."""
 
         def encoded(position: int) -> Encoded:
             start, end = int(self.offsets[position]), int(self.offsets[position + 1])
@@ -125,7 +125,7 @@ class JPEGArchive:
 
 
 def _unpacked(path: Path) -> dict[str, NDArray[Any]]:
-    """Those of the arrays that a file holds, by name."""
+    """Unpack the arrays that a file holds, by name."""
     check_unpacked_size(path, max(MOST_BYTES, MOST_UNPACKING * path.stat().st_size))
     with zipfile.ZipFile(path) as file:
         names = {Path(name).stem for name in file.namelist()}
@@ -164,11 +164,11 @@ class JPEGArchiveDataModule(DecodedImageDataModule):
 
     @cached_property
     def classes(self) -> list[str]:
-        """As the training file names them."""
+        """The names of the classes as the training file has them."""
         return JPEGArchive.read(self._path("train_file", self.train_file)).classes
 
     def parts(self) -> tuple[EncodedImages, EncodedImages | None, EncodedImages | None]:
-        """Read the two files."""
+        """Read the training and the test file."""
         train = JPEGArchive.read(self._path("train_file", self.train_file))
         test = JPEGArchive.read(self._path("test_file", self.test_file))
         if train.classes != test.classes:

@@ -18,7 +18,7 @@ def flip(inputs: Tensor, flipped: Tensor) -> Tensor:
 
     Args:
         inputs: Images, (B, C, H, W).
-        flipped: Which ones to mirror, (B,), bool.
+        flipped: Which of the images to mirror, (B,), bool.
     """
     return torch.where(flipped[:, None, None, None], inputs.flip(-1), inputs)
 
@@ -54,7 +54,7 @@ def cutout(inputs: Tensor, row: Tensor, column: Tensor, length: int) -> Tensor:
 
 
 def _within(centre: Tensor, length: int, size: int) -> Tensor:
-    """(B, size), bool: which places of an axis lie in the square."""
+    """Which places of an axis lie in each image's square, (B, size), bool."""
     offset = torch.arange(size, device=centre.device) - (centre - length // 2)[:, None]
     return (offset >= 0) & (offset < length)
 
@@ -94,7 +94,7 @@ class Augmentation:
         check_at_least(0, crop_padding=self.crop_padding, cutout=self.cutout)
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """Other images of the same shape.
+        """Augment a batch of images, which keep their shape.
 
         Args:
             inputs: Normalised images, (B, C, H, W), which stay as they are.

@@ -26,12 +26,12 @@ class ImageDataModule(TensorDataModule):
         self.augment = augment
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Augment batches of training."""
+        """Augment a batch if it is one of training."""
         return augment_training(batch, self.augment, self.trainer)
 
 
 def normalised(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """Pixels with mean 0 and standard deviation 1 in each channel.
+    """Bring pixels to mean 0 and standard deviation 1 in each channel.
 
     ::
 
@@ -43,7 +43,7 @@ def normalised(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> T
         std: What they are divided by, by channel.
 
     Returns:
-        (N, C, H, W), float32.
+        The images, (N, C, H, W), float32.
 
     >>> normalised(torch.full((1, 1, 1, 1), 255, dtype=torch.uint8), [0.5], [0.25])
     tensor([[[[2.]]]])
@@ -54,7 +54,7 @@ def normalised(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> T
 
 
 def channel_statistics(pixels: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of pixels in [0, 1], by channel.
+    """Measure mean and standard deviation of pixels in [0, 1], by channel.
 
     Args:
         pixels: Values from 0 to 255, (N, C, H, W), uint8.

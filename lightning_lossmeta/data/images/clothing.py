@@ -63,7 +63,7 @@ class Clothing1MDataModule(BatchedDataModule):
     Args:
         root: The folder of the lists (``noisy_train_key_list.txt``, ``noisy_label_kv.txt``, ...),
             to which the paths in them are relative (``images/0/00/....jpg``).
-        labels: Which list is trained on.
+        labels: Which labels to train with: the million noisy ones, or the clean ones.
         batch_size: How many images a batch of training has.
         eval_batch_size: How many images a batch of validation, test and prediction has.
         train_size: Keep this many training images, class-balanced by the labels that are trained
@@ -128,7 +128,7 @@ class Clothing1MDataModule(BatchedDataModule):
         return self._loader(self._images("test"), self.eval_batch_size)
 
     def predict_dataloader(self) -> DataLoader[tuple[Tensor, int]]:
-        """The test images in order."""
+        """Give the test images in order."""
         return self.test_dataloader()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -152,7 +152,7 @@ class Clothing1MDataModule(BatchedDataModule):
         )
 
     def _read(self, part: str) -> ListedImages:
-        """The images of a list, with their labels."""
+        """Read a list of images with their labels."""
         keys_file, labels_file = (self._file(name) for name in _LISTS[part])
         lines = keys_file.read_text(encoding="utf-8").splitlines()
         paths = [line.strip() for line in lines if line.strip()]

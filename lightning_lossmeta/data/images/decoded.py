@@ -40,7 +40,7 @@ class EncodedImages:
     positions: Tensor
 
     def take(self, chosen: Tensor) -> EncodedImages:
-        """Some of them."""
+        """Return the images at these places."""
         return EncodedImages(self.labels[chosen], self.encoded, self.positions[chosen])
 
 
@@ -97,7 +97,7 @@ class DecodedImageDataModule(ImageDataModule):
     @property
     @abstractmethod
     def classes(self) -> list[str]:
-        """Their names, in the order of their indices."""
+        """The names of the classes, in the order of their indices."""
 
     @abstractmethod
     def parts(self) -> tuple[EncodedImages, EncodedImages | None, EncodedImages | None]:
@@ -111,12 +111,12 @@ class DecodedImageDataModule(ImageDataModule):
 
     @cached_property
     def mean(self) -> tuple[float, ...]:  # type: ignore[override]
-        """What is subtracted of pixels in [0, 1], by channel; the data are read to know it."""
+        """The numbers subtracted of pixels in [0, 1], one a channel; the data are read for them."""
         return self._statistics[0]
 
     @cached_property
     def std(self) -> tuple[float, ...]:  # type: ignore[override]
-        """What they are divided by, by channel."""
+        """The numbers that centred pixels are divided by, one a channel."""
         return self._statistics[1]
 
     @cached_property
@@ -150,7 +150,7 @@ class DecodedImageDataModule(ImageDataModule):
         return Splits(*splits)
 
     def _decoded(self, parts: dict[str, EncodedImages]) -> dict[str, Tensor]:
-        """The pixels of each part; says so where only some of a file is used."""
+        """Decode the pixels of each part; warns where only the first frame of files is read."""
         decoder = ImageDecoder(self.image_size, self.value_range)
         pixels = {
             name: decode_all(
@@ -167,7 +167,7 @@ class DecodedImageDataModule(ImageDataModule):
     def _dealt(
         self, train: EncodedImages, val: EncodedImages | None, test: EncodedImages | None
     ) -> dict[str, EncodedImages]:
-        """The images of each part, where those that lack are taken out of the training images."""
+        """Deal out the images to the parts; missing parts are taken out of the training images."""
         fractions = {}
         if val is None:
             fractions["validation"] = self.val_fraction
@@ -195,7 +195,7 @@ class DecodedImageDataModule(ImageDataModule):
         }
 
     def _kept_images(self, train: EncodedImages) -> EncodedImages:
-        """Those that the base would keep of the training images, so that no others are decoded."""
+        """The training images that ``train_size`` keeps, so that no others are decoded."""
         source = f"the training images of {type(self).__name__}"
         kept = self._kept_positions(train.labels, source)
         return train if kept is None else train.take(kept)

@@ -69,10 +69,10 @@ class ImageDecoder:
     animated: list[str] = field(default_factory=list)
 
     def __call__(self, source: Path | BinaryIO, name: str) -> Image.Image:
-        """Decode one.
+        """Decode one image.
 
         Args:
-            source: The file.
+            source: The path of the file, or the open file.
             name: What to call it in a message.
 
         Raises:
@@ -118,7 +118,7 @@ class ImageDecoder:
 
 
 def _reason(error: Exception) -> str:
-    """Why an image was not read, as a sentence."""
+    """Say in a sentence why an image was not read."""
     if isinstance(error, UnidentifiedImageError):
         return "it is in none of the formats that are read."
     if type(error) is ValueError:
@@ -136,12 +136,12 @@ def decode_all(
 
     Args:
         encoded: Gives the bytes of the image at a position, and its name.
-        positions: Which images.
+        positions: The places of the images to decode.
         decoder: Without a size for images that have one size already.
-        title: Of the bar.
+        title: The progress bar's title.
 
     Returns:
-        (N, 3, H, W), uint8.
+        The pixels, (N, 3, H, W), uint8.
 
     Raises:
         ValueError: If one can't be decoded, or has another size than the first; names it. If all

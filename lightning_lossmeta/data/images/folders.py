@@ -47,7 +47,7 @@ class ImageFolderDataModule(DecodedImageDataModule):
 
     @cached_property
     def classes(self) -> list[str]:
-        """The names of the folders, sorted."""
+        """The names of the classes' folders, sorted."""
         folder = self._part_folders()["train"]
         names = visible_folders(folder)
         if len(names) < 2:
@@ -58,7 +58,7 @@ class ImageFolderDataModule(DecodedImageDataModule):
         return names
 
     def parts(self) -> tuple[EncodedImages, EncodedImages | None, EncodedImages | None]:
-        """List the files."""
+        """List the files of training, validation and test."""
         root, folders = Path(self.root), self._part_folders()
         listing = Listing(root)
         for folder in dict.fromkeys((root, *folders.values())):
@@ -69,7 +69,7 @@ class ImageFolderDataModule(DecodedImageDataModule):
         return listed["train"], listed.get("val"), listed.get("test")
 
     def _part_folders(self) -> dict[str, Path]:
-        """The folders that hold those of the classes."""
+        """The folders of the parts, each of which holds the folders of the classes."""
         root = Path(self.root)
         if not root.is_dir():
             raise FileNotFoundError(
@@ -79,7 +79,7 @@ class ImageFolderDataModule(DecodedImageDataModule):
         return part_folders(root)
 
     def _listed(self, folder: Path, listing: Listing) -> EncodedImages:
-        """All images below the folders of the classes."""
+        """List all images below the folders of the classes."""
         names = visible_folders(folder)
         unknown = sorted(set(names) - set(self.classes))
         if unknown:

@@ -1,4 +1,4 @@
-"""A progress bar for what turns out to take long."""
+"""A progress bar for work that turns out to take long."""
 
 from __future__ import annotations
 

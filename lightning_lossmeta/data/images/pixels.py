@@ -17,7 +17,7 @@ _BITS_PER_SAMPLE = 258  # TIFF's tag
 
 
 def to_rgb(image: Image.Image, value_range: tuple[float, float] | None = None) -> Image.Image:
-    """An image with 8 bits a channel, whatever it had.
+    """Convert an image to 8 bits a channel, whatever it had.
 
     - Grey of more than 8 bits is scaled from ``value_range`` to [0, 255], rounded and clipped.
       Without a range it is [0, 65535] for 16 bits (a division by 257), [0, 4095] for TIFF files
@@ -85,7 +85,7 @@ def _is_plain(colours: Image.Image) -> bool:
 
 
 def _scaled(image: Image.Image, value_range: tuple[float, float] | None) -> Image.Image:
-    """Grey of more than 8 bits brought to 8."""
+    """Bring grey values of more than 8 bits to 8."""
     values = np.asarray(image).astype(np.float64)
     if not np.isfinite(values).all():
         raise ValueError("it holds values that are no finite numbers.")
@@ -95,7 +95,7 @@ def _scaled(image: Image.Image, value_range: tuple[float, float] | None) -> Imag
 
 
 def _white(image: Image.Image, values: NDArray[np.float64]) -> float:
-    """The value that is white, as the kind of file says."""
+    """The value that stands for white, as the kind of file says."""
     least, most = float(values.min()), float(values.max())
     if image.mode.startswith("I;16"):
         white = 2.0 ** _declared_bits(image) - 1
@@ -118,7 +118,7 @@ def _white(image: Image.Image, values: NDArray[np.float64]) -> float:
 
 
 def _declared_bits(image: Image.Image) -> int:
-    """Bits a value: 12 and 16 look alike once Pillow has read them."""
+    """The bits of a value as declared: 12 and 16 look alike once Pillow has read them."""
     if not isinstance(image, TiffImagePlugin.TiffImageFile):
         return 16
     return int(image.tag_v2.get(_BITS_PER_SAMPLE, (16,))[0])
@@ -134,7 +134,7 @@ def _check_share(most: float, white: float, advice: str) -> None:
 
 
 def _laid_over_background(colours: Image.Image) -> Image.Image:
-    """RGBA laid over the background."""
+    """Lay an RGBA image over the background."""
     whole = Image.new("RGBA", colours.size, (*BACKGROUND, 255))
     rgb = Image.alpha_composite(whole, colours).convert("RGB")
     if _is_plain(rgb) and not _is_plain(colours):

@@ -48,15 +48,15 @@ class TorchvisionDataModule(ImageDataModule):
 
     @abstractmethod
     def files(self) -> list[Path]:
-        """Every file that reading needs."""
+        """List every file that reading needs."""
 
     @abstractmethod
     def fetch(self) -> None:
-        """Have torchvision download."""
+        """Have torchvision download the files."""
 
     @abstractmethod
     def read(self, train: bool) -> tuple[Tensor, Tensor]:
-        """Pixels (N, C, H, W), uint8, and labels (N,), int64, of the training or the test file."""
+        """Read pixels (N, C, H, W), uint8, and labels (N,), int64, of training or test."""
 
     def prepare_data(self) -> None:
         """Fetch the files, if some are missing and ``download`` is set.
@@ -83,7 +83,7 @@ class TorchvisionDataModule(ImageDataModule):
         )
 
     def load(self) -> Splits:
-        """Read and split.
+        """Read the files, and split the training file into training and validation.
 
         Raises:
             FileNotFoundError: If files are missing.
@@ -106,7 +106,7 @@ class TorchvisionDataModule(ImageDataModule):
         return replace(split, inputs=normalised(split.inputs, self.mean, self.std))
 
     def _whole(self, train: bool) -> Split:
-        """The pixels and labels of a file."""
+        """Read the pixels and labels of the training or the test file."""
         try:
             return Split(*self.read(train))
         except Exception as error:  # the readers raise whatever their formats' libraries do
@@ -127,17 +127,17 @@ class IDXDataModule(TorchvisionDataModule):
     """A set in MNIST's format: four files in ``root/NAME/raw``, images of 28x28 grey pixels."""
 
     def files(self) -> list[Path]:
-        """The images and labels of training and test."""
+        """List the four files: images and labels of training and of test."""
         folder = Path(self.root) / self.dataset.__name__ / "raw"
         names = [Path(name).stem for name, _ in self.dataset.resources]
         return [folder / name for name in names]
 
     def fetch(self) -> None:
-        """Download all four."""
+        """Have torchvision download the four files."""
         self.dataset(self.root, download=True)
 
     def read(self, train: bool) -> tuple[Tensor, Tensor]:
-        """Read two of them."""
+        """Read the images and labels of training or of test."""
         images = self.dataset(self.root, train=train)
         return images.data.unsqueeze(1), images.targets
 
@@ -201,17 +201,17 @@ class CIFAR10DataModule(TorchvisionDataModule):
     std = (0.2470, 0.2435, 0.2616)
 
     def files(self) -> list[Path]:
-        """The batches, and the names of the classes."""
+        """List the files of the batches, and that of the names of the classes."""
         parts = [*self.dataset.train_list, *self.dataset.test_list]
         names = [*(name for name, _ in parts), self.dataset.meta["filename"]]
         return [Path(self.root) / self.dataset.base_folder / name for name in names]
 
     def fetch(self) -> None:
-        """Download and unpack the archive."""
+        """Have torchvision download and unpack the archive."""
         self.dataset(self.root, download=True)
 
     def read(self, train: bool) -> tuple[Tensor, Tensor]:
-        """Check and unpickle the batches."""
+        """Have torchvision check and unpickle the batches of training or of test."""
         images = self.dataset(self.root, train=train)
         return torch.from_numpy(images.data).permute(0, 3, 1, 2), torch.tensor(images.targets)
 
@@ -241,15 +241,15 @@ class SVHNDataModule(TorchvisionDataModule):
     std = (0.1980, 0.2010, 0.1970)
 
     def files(self) -> list[Path]:
-        """The two MATLAB files, in ``root`` itself."""
+        """List the two MATLAB files, which lie in ``root`` itself."""
         return [Path(self.root) / self.dataset.split_list[part][1] for part in ("train", "test")]
 
     def fetch(self) -> None:
-        """Download both."""
+        """Have torchvision download the files of training and test."""
         for part in ("train", "test"):
             self.dataset(self.root, split=part, download=True)
 
     def read(self, train: bool) -> tuple[Tensor, Tensor]:
-        """Read one of them."""
+        """Read the images and labels of training or of test."""
         images = self.dataset(self.root, split="train" if train else "test")
         return torch.from_numpy(images.data), torch.from_numpy(images.labels)

@@ -16,10 +16,10 @@ def apportion(quotas: Tensor, total: int, generator: torch.Generator) -> Tensor:
         quotas: What each would get, (n,), float64, not negative; their sum is less than one from
             ``total``.
         total: How many there are to share out.
-        generator: Breaks ties.
+        generator: Draws where quotas tie.
 
     Returns:
-        (n,), int64.
+        The whole numbers, (n,), int64.
 
     >>> apportion(torch.tensor([2.5, 0.3, 1.2]), 4, torch.Generator())
     tensor([3, 0, 1])

@@ -19,7 +19,7 @@ class LabelNoise(ABC):
 
     @abstractmethod
     def corrupt(self, split: Split, num_classes: int, seed: int) -> Tensor:
-        """The new labels.
+        """Draw the new labels.
 
         Args:
             split: The samples, whose labels are class indices; it must not be changed.
@@ -27,7 +27,7 @@ class LabelNoise(ABC):
             seed: The seed of all that is drawn.
 
         Returns:
-            (N,), int64, on any device.
+            The new labels, (N,), int64, on any device.
         """
 
     def check(self, splits: Splits, num_classes: int) -> None:
@@ -44,7 +44,7 @@ class LabelNoise(ABC):
             check_labels(split.targets, num_classes, f"the labels of the {name} split")
 
     def apply(self, split: Split, num_classes: int, seed: int) -> Split:
-        """The split with noisy labels, and the old ones beside them.
+        """Return the split with noisy labels, and the old ones beside them.
 
         Labels that are noisy already get further noise, and ``clean`` stays what it was.
 

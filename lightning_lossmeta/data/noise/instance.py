@@ -50,7 +50,7 @@ class InstanceNoise(LabelNoise):
         self.std = std
 
     def corrupt(self, split: Split, num_classes: int, seed: int) -> Tensor:
-        """Choose whom to flip, then where to."""
+        """Choose the samples whose labels flip, then the class of each."""
         generator = torch.Generator().manual_seed(seed)
         labels = split.targets.cpu().long().clone()
         chosen = self._chosen(len(labels), generator)
@@ -72,12 +72,12 @@ class InstanceNoise(LabelNoise):
 
 
 def _by_class(positions: Tensor, labels: Tensor, num_classes: int) -> list[Tensor]:
-    """The positions of each class."""
+    """The positions of each class's samples."""
     return [positions[labels[positions] == label] for label in range(num_classes)]
 
 
 def _other_class(scores: Tensor, label: int, generator: torch.Generator) -> Tensor:
-    """A class other than ``label`` for each row of (N, n) scores, drawn from their softmax.
+    """Draw a class other than ``label`` for each row of (N, n) scores, by their softmax.
 
     The largest of the scores plus Gumbel noise is such a draw.
     """

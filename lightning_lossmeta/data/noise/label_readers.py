@@ -27,7 +27,7 @@ from lightning_lossmeta.data.noise.torch_files import load_plain
 
 
 def read_labels(path: str | Path, key: str | None = None) -> Tensor:
-    """The labels of a file, in its order.
+    """Read the labels of a file, in its order.
 
     What the file ends in tells its form: ``.pt`` and ``.pth`` (saved by ``torch.save``), ``.npy``,
     ``.npz``, ``.json``, ``.csv`` (columns, with a header or of labels alone), ``.txt`` (a label a
@@ -59,7 +59,7 @@ def read_labels(path: str | Path, key: str | None = None) -> Tensor:
 
 
 def label_tables(path: Path) -> Mapping[str, Any]:
-    """All that a file holds, by name; labels without a name stand under the empty one.
+    """Read all labels of a file by name; those without a name stand under the empty one.
 
     Args:
         path: The file of labels.
@@ -140,7 +140,7 @@ def _is_number(text: str) -> bool:
 
 
 def _whole_numbers(labels: Any, what: str) -> Tensor:
-    """(N,), int64, of a list, an array or a tensor."""
+    """Convert a list, an array or a tensor to whole numbers, (N,), int64."""
     if _count(labels) > MOST_LABELS:
         raise ValueError(
             f"Expected {what} to hold at most {MOST_LABELS:,} labels, got {_count(labels):,}."
@@ -170,7 +170,7 @@ def _is_one_value(label: Any) -> bool:
 
 
 def _flat_numbers(labels: Any) -> NDArray[np.float64]:
-    """(N,), float64; NaN in place of what is no row of numbers."""
+    """Convert to numbers, (N,), float64; NaN in place of what is no row of numbers."""
     nothing = np.full(1, np.nan)
     if isinstance(labels, list):  # lists that hold one another would be unfolded
         texts = all(isinstance(label, str) and _is_number(label) for label in labels)

@@ -28,7 +28,7 @@ _CODES = {f"{kind}{size}" for kind in "iuf" for size in (1, 2, 4, 8)}
 
 
 def load_plain(path: Path) -> Any:
-    """What a file of ``torch.save`` holds: tensors, NumPy arrays of numbers, lists, dicts, text.
+    """Read a file of ``torch.save``: tensors, NumPy arrays of numbers, lists, dicts, text.
 
     PyTorch's restricted unpickler reads it; where the pickle names NumPy's classes it gets those of
     this file, which know numbers and nothing else. So no function of NumPy sees what the file
@@ -69,7 +69,7 @@ def _check_names(path: Path) -> None:
 
 
 def _names(path: Path) -> Iterator[str]:
-    """What the pickles of a file name, as far as it can be read."""
+    """List the names that the pickles of a file hold, as far as it can be read."""
     if not zipfile.is_zipfile(path):
         with path.open("rb") as file:
             for _ in range(_PICKLES_OF_OLD_FILES):
@@ -103,12 +103,12 @@ class _Dtype:
         self.dtype = self.dtype.newbyteorder(state[1])
 
     def numbers(self, raw: bytes) -> npt.NDArray[Any]:
-        """The numbers whose bytes these are."""
+        """Read the numbers out of their bytes."""
         return np.frombuffer(raw, self.dtype)
 
 
 class _Array:
-    """Stands for ``numpy.ndarray``."""
+    """Stands for ``numpy.ndarray``: an array whose numbers are filled in later."""
 
     numbers: npt.NDArray[Any] = np.empty(0)
 
@@ -128,7 +128,7 @@ def _scalar(dtype: _Dtype, raw: bytes) -> Any:
 
 
 def _arrays(content: Any) -> Any:
-    """The same with NumPy's arrays in place of what stood for them.
+    """Put NumPy's arrays in place of the objects that stood for them.
 
     Of labels by name and of lists, no deeper: the parts of a pickle may hold one another.
     """

@@ -36,8 +36,8 @@ def empirical_transition(split: Split, num_classes: int) -> Tensor:
     clean = targets if split.clean is None else split.clean.cpu().long()
     check_labels(targets, num_classes, "the labels of the split")
     check_labels(clean, num_classes, "the labels before noise")
-    cells = (clean * num_classes + targets).bincount(minlength=num_classes**2)
-    counts = cells.view(num_classes, num_classes).double()
+    pairs = (clean * num_classes + targets).bincount(minlength=num_classes**2)
+    counts = pairs.view(num_classes, num_classes).double()
     sizes = counts.sum(dim=1, keepdim=True)
     return torch.where(sizes > 0, counts / sizes, torch.eye(num_classes, dtype=torch.float64))
 
@@ -57,7 +57,7 @@ def estimate_transition(probabilities: Tensor, quantile: float = 1.0) -> Tensor:
             the largest. Lower ones pass over outliers: the authors take 0.97 for CIFAR-10.
 
     Returns:
-        (n, n), float64, rows summing to 1.
+        The matrix, (n, n), float64, with rows that sum to 1.
 
     Raises:
         ValueError: If the probabilities are none, or ``quantile`` is not in (0, 1].

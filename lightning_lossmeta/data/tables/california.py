@@ -104,7 +104,7 @@ class CaliforniaHousingDataModule(RegressionDataModule):
 
 
 def _of_census(table: TextTable) -> FeatureTable:
-    """The features of scikit-learn out of the census table."""
+    """Make scikit-learn's features out of the census table."""
     households = table.complete_numbers("households")
     if (households <= 0).any():
         raise ValueError(
@@ -127,7 +127,7 @@ def _of_census(table: TextTable) -> FeatureTable:
 
 
 def _of_fetched(file: Path) -> FeatureTable:
-    """The table as scikit-learn fetched it."""
+    """Read the table as scikit-learn fetched it."""
     try:
         with np.load(file, allow_pickle=False) as arrays:
             data, target = arrays["data"], arrays["target"]

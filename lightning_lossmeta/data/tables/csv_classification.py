@@ -110,7 +110,7 @@ class TableClassificationDataModule(TensorDataModule):
             w_c = N / (C n_c),   n_c of the N training labels, as they are trained on, being c
 
         Returns:
-            (C,), float32.
+            The weights, (C,), float32.
         """
         targets = self.splits.train.targets
         counts = targets.bincount(minlength=self.num_classes)

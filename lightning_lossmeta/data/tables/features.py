@@ -76,10 +76,10 @@ def encode(table: FeatureTable, train: Rows) -> tuple[Tensor, tuple[str, ...]]:
 
     Args:
         table: N rows of features.
-        train: Which of them are trained on.
+        train: The rows that are trained on.
 
     Returns:
-        (N, d), float32, and d different names.
+        The inputs, (N, d), float32, and their d different names.
 
     Raises:
         ValueError: If a column has no value in any training row, or an input is too large.
@@ -119,7 +119,7 @@ def _log_imputed(name: str, gaps: pd.Series) -> None:
 
 
 def _different(names: list[str]) -> tuple[str, ...]:
-    """The names, with a number behind those that came before."""
+    """Make names differ: a name that came before gets a number behind it."""
     different: list[str] = []
     for name in names:
         fresh, number = name, 1

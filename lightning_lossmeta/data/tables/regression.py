@@ -36,7 +36,7 @@ class RegressionDataModule(TensorDataModule):
             are the test split, one half of these is trained on and the other validates, and 60%
             are not used. Every training row is a test row.
         val_fraction: Of the rows, for validation of the disjoint split.
-        test_fraction: Of the rows, for test of the disjoint split.
+        test_fraction: The share of the rows that tests in the disjoint split.
         **kwargs: Those of :class:`~lightning_lossmeta.data.base.TensorDataModule`.
 
     Raises:
@@ -102,7 +102,7 @@ class RegressionDataModule(TensorDataModule):
         return self._target_scale
 
     def load(self) -> Splits:
-        """Read, split, impute and standardise.
+        """Read the table, split its rows, impute missing inputs and standardise.
 
         Raises:
             FileNotFoundError: If there is nothing to read.
@@ -124,7 +124,7 @@ class RegressionDataModule(TensorDataModule):
         return Splits(*(whole.take(torch.from_numpy(part)) for part in rows))
 
     def _rows(self, name: str, count: int) -> tuple[Rows, Rows, Rows]:
-        """Row numbers for training, validation and test."""
+        """Draw the row numbers for training, validation and test."""
         published = self.split == "published"
         test_size = math.ceil(0.4 * count) if published else round(count * self.test_fraction)
         val_size = math.ceil(test_size / 2) if published else round(count * self.val_fraction)

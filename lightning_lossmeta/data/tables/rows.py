@@ -12,8 +12,8 @@ def check_fractions(val_fraction: float, test_fraction: float) -> None:
     """Refuse fractions that leave no rows to train on.
 
     Args:
-        val_fraction: Of the rows, for validation.
-        test_fraction: Of the rows, for test.
+        val_fraction: The share of the rows that validates.
+        test_fraction: The share of the rows that tests.
 
     Raises:
         ValueError: If one is not in (0, 1), or both together are not.
@@ -38,8 +38,8 @@ def stratified_rows(
 
     Args:
         labels: (N,), a class index a row.
-        val_fraction: Of the rows of each class, for validation.
-        test_fraction: Of the rows of each class, for test.
+        val_fraction: The share of each class's rows that validates.
+        test_fraction: The share of each class's rows that tests.
         seed: Decides which rows.
 
     Returns:

@@ -61,7 +61,7 @@ class TableFile:
             )
 
     def read(self) -> TextTable:
-        """The cells of the file.
+        """Read the cells of the file.
 
         Raises:
             FileNotFoundError: If there is no such file.
@@ -75,7 +75,7 @@ class TableFile:
         return table
 
     def features(self, table: TextTable) -> pd.DataFrame:
-        """Columns of numbers and of texts, NaN where a value is missing.
+        """Return columns of numbers and of texts, NaN where a value is missing.
 
         What was made of them is said once, with the number of inputs that a network needs.
 
@@ -107,7 +107,7 @@ class TableFile:
         return features
 
     def typed(self, table: TextTable, name: str) -> pd.Series:
-        """A column as numbers or as texts, NaN where a value is missing.
+        """Return a column as numbers or as texts, NaN where a value is missing.
 
         Raises:
             ValueError: If it has no value, or holds numbers and texts; names line and cell.
@@ -134,7 +134,7 @@ class TableFile:
         return texts
 
     def _refuse(self, table: TextTable, name: str, odd: pd.Series, where: str) -> None:
-        """Name the first odd cell, and the ways out."""
+        """Refuse a column, with its first odd cell and the ways out."""
         line = odd.idxmax()
         raise ValueError(
             f"Expected column '{name}' of '{self.path}' to hold numbers alone or texts alone, got "

@@ -31,7 +31,7 @@ class TextTable:
     cells: pd.DataFrame
 
     def column(self, name: str, role: str = "column") -> pd.Series:
-        """The cells of a column.
+        """Return the cells of a column.
 
         Args:
             name: The name of the column.
@@ -52,7 +52,7 @@ class TextTable:
         return self.cells[name]
 
     def complete(self, name: str, role: str = "column") -> pd.Series:
-        """The cells of a column that lacks no value.
+        """Return the cells of a column that lacks no value.
 
         Raises:
             ValueError: If there is no such column, or a value is missing; names its line.
@@ -68,7 +68,7 @@ class TextTable:
         return cells
 
     def numbers(self, name: str, role: str = "column") -> pd.Series:
-        """A column of numbers, NaN where there is no value.
+        """Return a column of numbers, NaN where there is no value.
 
         Raises:
             ValueError: If there is no such column, or a cell holds something else; names its line.
@@ -85,7 +85,7 @@ class TextTable:
         return numbers
 
     def complete_numbers(self, name: str, role: str = "column") -> pd.Series:
-        """A column of numbers without gaps.
+        """Return a column of numbers without gaps.
 
         Raises:
             ValueError: As :meth:`complete` and :meth:`numbers`.
@@ -97,7 +97,7 @@ class TextTable:
 def read_table(path: Path, delimiter: str = ",") -> TextTable:
     """Read a file whose first line names the columns; empty lines are passed over.
 
-    The cells are told apart by the standard library: ``pandas.read_csv`` fills short rows up, takes
+    The cells are separated by the standard library: ``pandas.read_csv`` fills short rows up, takes
     the first column for an index where rows are longer than the header, renames what is named
     twice, reads ``"1"2`` as 12, and counts a row over two lines as one.
 
@@ -134,7 +134,7 @@ def read_table(path: Path, delimiter: str = ",") -> TextTable:
 
 
 def _decoded(path: Path) -> str:
-    """The text of a file."""
+    """Read a file and decode its text."""
     if not path.is_file():
         instead = "a folder" if path.is_dir() else "none"
         raise FileNotFoundError(f"Expected a table (a CSV file) at '{path}', found {instead}.")
@@ -155,7 +155,7 @@ def _decoded(path: Path) -> str:
 
 
 def _rows(path: Path, text: str, delimiter: str) -> dict[int, list[str]]:
-    """Rows of cells by the line in which they begin."""
+    """The rows of a text, each a list of cells, by the line in which they begin."""
     lines = io.StringIO(text, newline="")
     reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
     rows = {}

@@ -44,9 +44,9 @@ class PopulationEvaluator(Evaluator):
         compile_mode: A mode of ``torch.compile``, e.g. ``"default"``, or ``"reduce-overhead"`` for
             CUDA graphs; ``None`` runs eagerly. Compiling takes about ten seconds for each task and
             family. Stacks of losses that differ in structure always run eagerly.
-        threads: Of PyTorch on the CPU while a stack trains; by default one for small networks,
-            else as many as PyTorch is set to. Stacks of small networks gain nothing from more than
-            one, and lose an order of magnitude when other programs want the cores.
+        threads: How many threads PyTorch uses on the CPU while a stack trains; by default one for
+            small networks, else as many as PyTorch is set to. Stacks of small networks gain nothing
+            from more than one, and lose an order of magnitude when other programs want the cores.
 
     Raises:
         ValueError: If ``max_candidates`` or ``threads`` is below 1, or the mode is unknown.
@@ -75,7 +75,7 @@ class PopulationEvaluator(Evaluator):
         self._trials: list[tuple[object, object, str | None]] = []
 
     def unsupported(self, family: LossFamily, tasks: Sequence[Task]) -> str | None:
-        """What keeps a task's module from being stacked."""
+        """Say what keeps a task's module from being stacked; ``None`` if nothing does."""
         for task in tasks:
             if reason := stacking_obstacle(task.fresh_module(), task.session) or self._tried(task):
                 return f"{task.name}: {reason}"
@@ -91,7 +91,7 @@ class PopulationEvaluator(Evaluator):
         return reason
 
     def close(self) -> None:
-        """Drop what was compiled, and forget the modules that were tried."""
+        """Forget the compiled training steps, and the modules that were tried."""
         self._compiled.clear()
         self._trials.clear()
 
@@ -100,12 +100,12 @@ class PopulationEvaluator(Evaluator):
         return {"widths": dict(self._widths), "limits": dict(self._limits)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on with the widths of before."""
+        """Take over the widths of an earlier process."""
         self._widths = dict(state.get("widths", {}))
         self._limits = dict(state.get("limits", {}))
 
     def _run(self, jobs: Sequence[Job], family: LossFamily) -> Iterator[tuple[int, Evaluation]]:
-        """Stack what differs in candidate, learning rate and seed alone."""
+        """Train jobs that differ in candidate, learning rate and seed alone in one stack."""
         for places in group(jobs):
             members: list[StackedRun] = []
             for place in places:
@@ -172,7 +172,7 @@ class PopulationEvaluator(Evaluator):
         }
 
     def _module(self, stack: StackedRuns, compile_mode: str | None) -> PopulationModule:
-        """A fresh stack; a compiled one is used again, filled up to the width it was made with."""
+        """Make a stack of fresh networks; a compiled one is reset, and filled up to its width."""
         initial_modules = [cast(SupervisedModule, task.fresh_module()) for task in stack.by_seed]
         seed_index = stack.seed_index if len(initial_modules) > 1 else []
         losses = [member.loss for member in stack.members]

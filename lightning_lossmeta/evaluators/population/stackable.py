@@ -26,16 +26,16 @@ ELEMENTWISE = (
 #: Those whose step is not proportional to the learning rate.
 _OTHERWISE_SCALED = (torch.optim.Rprop, torch.optim.ASGD)
 
-#: What no inner fit calls.
+#: Hooks that no inner fit calls.
 _UNUSED = {"test_step", "predict_step"}
 
 
 def stacking_obstacle(module: object, session: Session) -> str | None:
-    """What keeps a module from being stacked and trained as a session says, or ``None``.
+    """Say what keeps a module from being stacked in a session; ``None`` if nothing does.
 
     Args:
         module: A task's module.
-        session: The inner fit.
+        session: The task's session, some of whose settings can't be had in a stack.
     """
     if not isinstance(module, SupervisedModule):
         return (

@@ -19,13 +19,13 @@ from lightning_lossmeta.training.seeded_loaders import seeds_can_share
 
 @dataclass(frozen=True)
 class StackedRun:
-    """A training of a stack.
+    """One training among those of a stack.
 
     Args:
-        index: Its place among all jobs.
-        candidate: Its loss as a candidate.
-        loss: Its loss.
-        task: With its own seed and learning rate.
+        index: The place of its job among all jobs.
+        candidate: The candidate that it trains with.
+        loss: The candidate's loss.
+        task: Its task, with its own seed and learning rate.
     """
 
     index: int
@@ -36,11 +36,11 @@ class StackedRun:
 
 @dataclass(frozen=True)
 class StackedRuns:
-    """Trainings in one stack; tasks differ in seed and learning rate at the most.
+    """The trainings of one stack, whose tasks differ in seed and learning rate at the most.
 
     Args:
-        family: Of the losses.
-        members: At least one.
+        family: The family of the losses.
+        members: The trainings, at least one.
     """
 
     family: LossFamily
@@ -50,12 +50,12 @@ class StackedRuns:
         return len(self.members)
 
     def part(self, start: int, end: int) -> StackedRuns:
-        """Some of its members."""
+        """The members from ``start`` to ``end`` as a stack of their own."""
         return replace(self, members=self.members[start:end])
 
     @cached_property
     def task(self) -> Task:
-        """The first member's, with the highest learning rate of all."""
+        """The first member's task, with the highest learning rate of all."""
         factors = [member.task.session.learning_rate_factor for member in self.members]
         return with_factor(self.members[0].task, max(factors))
 
@@ -67,28 +67,28 @@ class StackedRuns:
 
     @cached_property
     def by_seed(self) -> list[Task]:
-        """The task with each of the members' seeds."""
+        """The task once with each of the members' seeds."""
         seeds = dict.fromkeys(member.task.seed for member in self.members)
         return [replace(self.task, seed=seed) for seed in seeds]
 
     @property
     def seed_index(self) -> list[int]:
-        """Of each member, the position of its seed in ``by_seed``."""
+        """For each member the position of its seed in :attr:`by_seed`."""
         position = {task.seed: number for number, task in enumerate(self.by_seed)}
         return [position[member.task.seed] for member in self.members]
 
     @property
     def code(self) -> str:
-        """What a compiled step depends on, beside the structure of candidates."""
+        """A name of all that a compiled step depends on beside the structure of candidates."""
         family = f"{self.family.name} {self.family.settings()}"
         return f"{self.task.name}, {family}, {self.seed_index if len(self.by_seed) > 1 else ''}"
 
 
 def group(jobs: Sequence[Job]) -> list[list[int]]:
-    """Places of the jobs, those together that can be one stack.
+    """Group the places of jobs that can be one stack.
 
     Args:
-        jobs: On tasks whose modules can be stacked.
+        jobs: Jobs on tasks whose modules can be stacked.
     """
     leaders: list[Task] = []
     known: dict[int, int] = {}

@@ -64,11 +64,11 @@ class ProcessEvaluator(Evaluator):
         multiprocessing.util.Finalize(self, stop, args=(self._workers,), exitpriority=10)
 
     def __reduce__(self) -> tuple[type[ProcessEvaluator], tuple[int | None, float | None]]:
-        """Copies start processes of their own."""
+        """Pickle the arguments alone: a copy starts processes of its own."""
         return type(self), (self.processes, self.timeout)
 
     def unsupported(self, family: LossFamily, tasks: Sequence[Task]) -> str | None:
-        """Return why there can be no workers, or what can't be sent to them."""
+        """Say why there can be no workers, or what can't be sent to them; ``None`` if it can."""
         reasons = (self._unsendable(family, task) for task in tasks)
         return main_module_obstacle() or next(filter(None, reasons), None)
 
@@ -113,7 +113,7 @@ class ProcessEvaluator(Evaluator):
             self._running = False
 
     def _settings(self, jobs: Sequence[Job], family: LossFamily) -> list[Setting]:
-        """Return what each job is done with; data are downloaded once, in this process."""
+        """Return each job's setting; data are downloaded once, in this process."""
         made: dict[int, Setting] = {}
         for task in (job.task for job in jobs):
             if id(task) not in made:
@@ -193,7 +193,7 @@ class ProcessEvaluator(Evaluator):
 
 
 class _Batch:
-    """Jobs by index, what each is done with, and which of them wait for a worker."""
+    """The jobs of a run by index, each with its setting, and those that wait for a worker."""
 
     def __init__(self, jobs: Sequence[Job], settings: list[Setting]) -> None:
         self.queue = deque(range(len(jobs)))
@@ -203,7 +203,7 @@ class _Batch:
         self._deaths: Counter[int] = Counter()
 
     def hand_out(self, worker: WorkerProcess) -> None:
-        """Give a free worker the next job, or first what the job is done with."""
+        """Give a free worker the next job, or before that the job's setting."""
         setting = self._settings[self.queue[0]]
         if worker.setting is setting:
             index = self.queue.popleft()
@@ -221,7 +221,7 @@ class _Batch:
         return None
 
     def failed(self, index: int, seconds: float, message: str) -> Evaluation:
-        """Give a job up."""
+        """Give a job up: its candidate is failed, with this message."""
         candidate = self._jobs[index].candidate
         return Evaluation(candidate, status=Status.FAILED, seconds=seconds, message=message)
 

@@ -41,7 +41,7 @@ STOP_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Setting:
-    """What the next candidates are tried on.
+    """The task and family of the candidates that a worker is sent next.
 
     Args:
         pickled: The task and the family, with numbers in place of module, data and family.
@@ -57,7 +57,7 @@ class WorkerProcess:
     """The parent's end: a process, what it is doing and what it was sent.
 
     Args:
-        context: Starts the process.
+        context: The way of ``multiprocessing`` to start the process.
     """
 
     def __init__(self, context: BaseContext) -> None:
@@ -81,7 +81,7 @@ class WorkerProcess:
         self._send(replace(setting, shared=new))
 
     def fit(self, index: int, candidate: Candidate) -> None:
-        """Send a candidate; ``index`` is the parent's to remember."""
+        """Send a candidate, and remember its ``index`` until the reply."""
         self.index = index
         self._send(candidate)
 
@@ -137,7 +137,7 @@ def _kill(process: BaseProcess) -> None:
 
 
 def work(connection: Connection, start_method: str | None) -> None:
-    """Do, at the worker's end, what comes through the pipe until it closes."""
+    """Answer, at the worker's end, the messages that come through the pipe until it closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted parent decides
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)  # a group with the data loaders' processes, which end together

@@ -22,7 +22,7 @@ def ordered(structure: Sequence[str]) -> tuple[tuple[str, ...], tuple[int, ...]]
     """A tree with the operands of commutative operators in alphabetical order.
 
     Args:
-        structure: Its nodes in prefix order.
+        structure: The expression's nodes in prefix order.
 
     Returns:
         The nodes in their new order, and the edges as they are numbered in ``structure``.
@@ -54,7 +54,7 @@ def canonical_form(structure: Sequence[str], theta: Sequence[float]) -> str:
     The converse does not hold: some equal expressions have two names.
 
     Args:
-        structure: Its nodes in prefix order.
+        structure: The expression's nodes in prefix order.
         theta: The weights of its edges.
 
     Raises:
@@ -77,7 +77,7 @@ def canonical_form(structure: Sequence[str], theta: Sequence[float]) -> str:
 
 
 class _TooLongError(Exception):
-    """Numbers grow past what is of use."""
+    """The numbers of a polynomial have grown too long to be of use."""
 
 
 #: Coefficients of products of factors, each product in alphabetical order; zeros are left out.
@@ -85,7 +85,7 @@ Polynomial = dict[tuple[str, ...], Fraction]
 
 
 def _value(name: str, arguments: list[Polynomial]) -> Polynomial:
-    """What a node makes of its arguments."""
+    """Compute the polynomial that a node makes of those of its arguments."""
     if arguments:
         return _OPERATORS[name](*arguments)
     return {(): Fraction(CONSTANTS[name])} if name in CONSTANTS else {(name,): Fraction(1)}
@@ -96,7 +96,7 @@ def _name(a: Polynomial) -> str:
 
 
 def _factor(operator: str, *arguments: Polynomial) -> Polynomial:
-    """What can't be written as a polynomial, as a factor of one."""
+    """Make a polynomial of an operator that is none: it stands as one factor of its name."""
     return {(f"{operator}({','.join(map(_name, arguments))})",): Fraction(1)}
 
 
@@ -105,7 +105,7 @@ def _scaled(a: Polynomial, number: Fraction) -> Polynomial:
 
 
 def _primitive(a: Polynomial) -> tuple[Fraction, Polynomial]:
-    """A polynomial as a number times another whose first coefficient is one."""
+    """Split a polynomial into a number and another whose first coefficient is one."""
     if not a:
         return Fraction(0), {}
     first = a[min(a)]

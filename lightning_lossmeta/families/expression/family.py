@@ -87,12 +87,12 @@ class ExpressionFamily(LossFamily):
         self.space = ExpressionSpace(max_height, max_nodes, progress)
 
     def build(self, candidate: Candidate) -> ExpressionLoss:
-        """The candidate's expression with its weights."""
+        """Build the loss of the candidate's expression with its weights."""
         structure = str(parse_expression(candidate.structure, self.space))
         return ExpressionLoss(structure, candidate.theta, self.nonnegative, link=self.link)
 
     def read(self, loss: LossFunction) -> Candidate:
-        """Expression and weights."""
+        """Read the expression and its weights out of a loss."""
         own = own_loss(loss, ExpressionLoss, self.link)
         if depends_on_progress(own) and not self.space.progress:
             raise ValueError(
@@ -102,13 +102,13 @@ class ExpressionFamily(LossFamily):
         return Candidate(own.structure, tuple(own.theta.tolist()))
 
     def formula(self, candidate: Candidate) -> str:
-        """The expression with four significant digits."""
+        """Write the expression with four significant digits."""
         loss = self.build(candidate)
         text = formula(loss.names, candidate.theta, self.link.letter)
         return self.link.averaged(f"softplus({text})" if self.nonnegative else text)
 
     def key(self, candidate: Candidate) -> str:
-        """The expression's canonical form, weights included."""
+        """Name a candidate by its expression's canonical form, weights included."""
         return canonical_form(_names(candidate), candidate.theta)
 
     def skeleton(self, candidate: Candidate) -> Skeleton:
@@ -150,7 +150,7 @@ class ExpressionFamily(LossFamily):
         }
 
     def settings(self) -> dict[str, Any]:
-        """Kind of problem, limits, softplus and time."""
+        """The settings: kind of problem, limits, softplus, and whether losses may hold progress."""
         return {
             "problem": self.problem,
             "max_height": self.space.max_height,

@@ -6,21 +6,24 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lightning_lossmeta.families.expression.grammar import CONSTANTS, EPSILON, TIME, fold
+from lightning_lossmeta.families.expression.grammar import CONSTANTS, EPSILON, PROGRESS, fold
 
 _SUM, _PRODUCT, _ATOM = range(3)
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """A number times a text that needs brackets by its level; a number alone has no text."""
+    """A number times a text, with the text's level in the order of operations.
+
+    A number alone has no text.
+    """
 
     number: float
     body: str = ""
     level: int = _ATOM
 
     def times(self, number: float) -> _Piece:
-        """Another multiple; nothing is left of a multiple of zero."""
+        """Multiply by a number; nothing is left of a multiple of zero."""
         product = self.number * number
         return _Piece(product, self.body, self.level) if product else _Piece(0.0)
 
@@ -34,26 +37,30 @@ class _Piece:
         return f"{minus}{size} {self.factor()}"
 
     def factor(self) -> str:
-        """The text as a product takes it."""
+        """The text as it stands in a product, in brackets where these are needed."""
         return f"({self.body})" if self.level == _SUM else self.body
 
     def base(self) -> str:
-        """The text as a power takes it."""
+        """The text as the base of a power, in brackets where these are needed."""
         return self.body if self.level == _ATOM else f"({self.body})"
 
 
 def formula(structure: Sequence[str], theta: Sequence[float], prediction: str) -> str:
-    """An expression as it would be written, with four significant digits.
+    """Write an expression as a line of mathematics, with four significant digits.
 
     Args:
-        structure: Its nodes in prefix order.
+        structure: The expression's nodes in prefix order.
         theta: The weights of its edges.
-        prediction: What f is called.
+        prediction: The letter that stands for f.
 
     >>> formula(["square", "sub", "f", "y"], [1.0, 0.5, 2.0], "h")
     '(0.5 h - 2 y)^2'
     """
-    terminals = {"f": _Piece(1.0, prediction), "y": _Piece(1.0, "y"), TIME: _Piece(1.0, TIME)}
+    terminals = {
+        "f": _Piece(1.0, prediction),
+        "y": _Piece(1.0, "y"),
+        PROGRESS: _Piece(1.0, PROGRESS),
+    }
     terminals |= {name: _Piece(number) for name, number in CONSTANTS.items()}
 
     def value(name: str, arguments: list[_Piece]) -> _Piece:

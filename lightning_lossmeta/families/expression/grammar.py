@@ -1,4 +1,4 @@
-"""What symbolic losses are written in: operators and terminals."""
+"""The grammar of symbolic losses: operators and terminals."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def analytic_quotient(a: Tensor, b: Tensor) -> Tensor:
 
 
 def protected_log(a: Tensor) -> Tensor:
-    """log(|a| + epsilon)."""
+    """The logarithm log(|a| + epsilon), finite at zero."""
     return (a.abs() + EPSILON).log()
 
 
 def protected_sqrt(a: Tensor) -> Tensor:
-    """sqrt(|a| + epsilon)."""
+    """The square root sqrt(|a| + epsilon), with a finite slope at zero."""
     return (a.abs() + EPSILON).sqrt()
 
 
 def sign(a: Tensor) -> Tensor:
-    """The sign; NaN stays NaN, which ``torch.sign`` would make zero."""
+    """The sign of a number; NaN stays NaN, which ``torch.sign`` would make zero."""
     return torch.where(a.isnan(), a, a.sign())
 
 
@@ -41,8 +41,9 @@ class Operator:
     """A function of one or two numbers.
 
     Args:
-        arity: How many.
-        function: Element by element; finite, with finite gradients, wherever it does not overflow.
+        arity: How many numbers it takes.
+        function: Computes it element by element; finite, with finite gradients, wherever it does
+            not overflow.
     """
 
     arity: int
@@ -67,14 +68,14 @@ OPERATORS = {
 CONSTANTS = {"+1": 1.0, "-1": -1.0}
 VARIABLES = ("f", "y")
 
-#: The share of the training's steps that are done; only where a space has it.
-TIME = "t"
+#: The training's progress, the share of its steps that are done; only where a space has it.
+PROGRESS = "t"
 
 ARITIES = {**{name: op.arity for name, op in OPERATORS.items()}, "f": 0, "y": 0, "+1": 0, "-1": 0}
 
 
 def _primitive_set(progress: bool) -> gp.PrimitiveSetTyped:
-    """The same for DEAP, with t or without; all nodes are of one type, real numbers."""
+    """Make DEAP's form of the grammar, with t or without; all nodes are real numbers."""
     primitives = gp.PrimitiveSetTyped("loss", [], float)
     for name, operator in OPERATORS.items():
         primitives.addPrimitive(operator.function, [float] * operator.arity, float, name=name)
@@ -83,16 +84,16 @@ def _primitive_set(progress: bool) -> gp.PrimitiveSetTyped:
     for name, value in CONSTANTS.items():
         primitives.addTerminal(value, float, name=name)
     if progress:
-        primitives.addTerminal(None, float, name=TIME)
+        primitives.addTerminal(None, float, name=PROGRESS)
     return primitives
 
 
 PRIMITIVES = _primitive_set(progress=False)
-TIMED_PRIMITIVES = _primitive_set(progress=True)
+PRIMITIVES_WITH_PROGRESS = _primitive_set(progress=True)
 
 
 def has_both_variables(tree: gp.PrimitiveTree) -> bool:
-    """Whether f and y occur."""
+    """Whether a tree holds both the prediction f and the label y."""
     return set(VARIABLES) <= {node.name for node in tree}
 
 
@@ -102,7 +103,7 @@ def fold(
     """Evaluate a tree from the leaves to the root, without recursion.
 
     Args:
-        names: Its nodes in prefix order.
+        names: The names of its nodes in prefix order.
         value: What a node makes of its name and its arguments, of which terminals have none.
         edge: What becomes of a value on edge i; the edge above node i + 1 in prefix order is i.
 

@@ -11,7 +11,7 @@ class IsolatedRandom:
     """A state of Python's ``random`` module, kept apart from that of everybody else.
 
     Args:
-        seed: Where it begins.
+        seed: The seed that the state begins with.
 
     >>> own, alone = IsolatedRandom(7), random.Random(7)
     >>> with own.active():

@@ -12,7 +12,7 @@ from torch import Tensor
 from lightning_lossmeta.families.expression.grammar import (
     CONSTANTS,
     OPERATORS,
-    TIME,
+    PROGRESS,
     fold,
 )
 from lightning_lossmeta.families.expression.parser import parse_expression
@@ -73,7 +73,7 @@ class ExpressionLoss(ElementwiseLoss):
         tree = parse_expression(structure)
         self.structure = str(tree)
         self.names = tuple(node.name for node in tree)
-        if TIME in self.names:
+        if PROGRESS in self.names:
             register_progress(self)
         self.nonnegative = nonnegative
         if len(theta) != len(tree) - 1:
@@ -87,11 +87,11 @@ class ExpressionLoss(ElementwiseLoss):
         self.register_buffer("theta", values, persistent=False)
 
     def values(self, prediction: Tensor, label: Tensor) -> Tensor:
-        """The expression, entry by entry."""
+        """Compute the expression entry by entry."""
         weights = self.theta.to(prediction.dtype).unbind()
         terminals = {"f": prediction, "y": label}
-        if TIME in self.names:
-            terminals[TIME] = self.get_buffer("progress").to(prediction.dtype)
+        if PROGRESS in self.names:
+            terminals[PROGRESS] = self.get_buffer("progress").to(prediction.dtype)
 
         def value(name: str, arguments: list[Tensor]) -> Tensor:
             if name in CONSTANTS:
@@ -102,7 +102,7 @@ class ExpressionLoss(ElementwiseLoss):
         return F.softplus(root, threshold=_LINEAR) if self.nonnegative else root
 
     def extra_repr(self) -> str:
-        """Expression and link, for ``print``."""
+        """Show expression and link in ``print``."""
         nonnegative = "nonnegative=True" if self.nonnegative else ""
         parts = (repr(self.structure), nonnegative, super().extra_repr())
         return ", ".join(filter(None, parts))

@@ -10,7 +10,7 @@ from deap import gp
 from lightning_lossmeta.families.expression.grammar import (
     ARITIES,
     OPERATORS,
-    TIME,
+    PROGRESS,
     VARIABLES,
     has_both_variables,
 )
@@ -63,7 +63,7 @@ class _Parser:
         self._nodes: list[gp.Primitive | gp.Terminal] = []
 
     def tree(self) -> gp.PrimitiveTree:
-        """The whole text as one expression."""
+        """Read the whole text as one expression."""
         self._expression(())
         if self._read < len(self._tokens):
             token, at = self._tokens[self._read]
@@ -80,7 +80,7 @@ class _Parser:
         return tree
 
     def _peek(self, within: tuple[str, ...]) -> tuple[str, int]:
-        """The next token, and the character where it starts."""
+        """Return the next token, and the character where it starts, without taking it."""
         if self._read == len(self._tokens):
             after = f" within '{within[-1]}(...)'" if within else ""
             wanted = "an expression to go on" if self._tokens else "an expression"
@@ -88,7 +88,7 @@ class _Parser:
         return self._tokens[self._read]
 
     def _take(self, within: tuple[str, ...]) -> tuple[str, int]:
-        """The next token, which is then behind."""
+        """Return the next token and go on behind it."""
         token = self._peek(within)
         self._read += 1
         return token
@@ -113,7 +113,7 @@ class _Parser:
             self._arguments(token, within)
 
     def _arguments(self, name: str, within: tuple[str, ...]) -> None:
-        """As many arguments in brackets as an operator takes."""
+        """Read an operator's arguments: as many as it takes, in brackets."""
         token, at = self._take(within)
         if token != "(":
             raise ValueError(_arity(name, f"{token[:_SHOWN]!r}", at))
@@ -145,6 +145,6 @@ def _unknown(token: str, at: int, known: list[str]) -> str:
     shown = token[:_SHOWN]
     near = difflib.get_close_matches(shown.lower(), known, n=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
-    if token == TIME:
+    if token == PROGRESS:
         hint = " A loss of the training's progress t needs ExpressionFamily(progress=True)."
     return f"Expected one of {', '.join(known)} at character {at}, got {shown!r}.{hint}"

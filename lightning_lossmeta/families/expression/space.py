@@ -12,7 +12,7 @@ from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.families.expression.grammar import (
     OPERATORS,
     PRIMITIVES,
-    TIMED_PRIMITIVES,
+    PRIMITIVES_WITH_PROGRESS,
     VARIABLES,
     has_both_variables,
 )
@@ -36,7 +36,7 @@ class ExpressionSpace(Space):
 
     Args:
         max_height: Longest path from the root to a leaf, in edges.
-        max_nodes: Operators and terminals.
+        max_nodes: How many operators and terminals an expression has at the most.
         progress: Whether t is a terminal too; it need not occur.
 
     Raises:
@@ -60,11 +60,11 @@ class ExpressionSpace(Space):
 
     @property
     def primitives(self) -> gp.PrimitiveSetTyped:
-        """Operators and terminals, for DEAP."""
-        return TIMED_PRIMITIVES if self.progress else PRIMITIVES
+        """The operators and terminals of this space, as DEAP takes them."""
+        return PRIMITIVES_WITH_PROGRESS if self.progress else PRIMITIVES
 
     def holds(self, tree: gp.PrimitiveTree) -> bool:
-        """Whether a tree is one of them."""
+        """Whether a tree is an expression of this space."""
         small = tree.height <= self.max_height and len(tree) <= self.max_nodes
         known = all(node.name in self.primitives.mapping for node in tree)
         return small and known and has_both_variables(tree)

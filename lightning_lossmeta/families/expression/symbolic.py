@@ -14,7 +14,7 @@ def symbolic(
     """An expression with weights as they are; parts without f and y become numbers.
 
     Args:
-        structure: Its nodes in prefix order.
+        structure: The expression's nodes in prefix order.
         theta: The weights of its edges.
         f: SymPy's symbol of the prediction.
         y: SymPy's symbol of the target.
@@ -43,7 +43,7 @@ def symbolic(
 
 
 def _writers() -> dict[str, Callable[..., Any]]:
-    """What each operator becomes."""
+    """The functions that write each operator in SymPy, by the operator's name."""
     from sympy import Abs, Float, Max, Min, log, sign, sqrt, tanh
 
     def absolute(a: Any) -> Any:

@@ -34,7 +34,7 @@ class Allocation(ABC):
 
     A subclass writes :meth:`plan`, a generator: it yields trials, all of which are then trained,
     side by side where the evaluator can, and is sent the results of all trials so far. It ends by
-    returning the candidates that it gave up before the others, which are told as ``stopped``. A
+    returning the candidates that it gave up before the others, whose status is ``stopped``. A
     candidate's objectives are the means over its trials.
 
     >>> class TwoRounds(Allocation):
