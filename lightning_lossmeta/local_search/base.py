@@ -33,8 +33,8 @@ class Refiner(HasExample, ABC):
 
     A subclass writes :meth:`_refine`. A bad candidate never raises: it comes back with a verdict.
     The result depends on the candidate and its tasks alone, not on the other jobs. One that needs
-    arguments, or tries out quicker with some, overrides :meth:`example`, by which the contract tests
-    make it.
+    arguments, or tries out quicker with some, overrides :meth:`example`, by which the contract
+    tests make it.
     """
 
     @abstractmethod

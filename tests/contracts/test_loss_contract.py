@@ -3,92 +3,29 @@
 import copy
 import math
 import pickle
+from functools import partialmethod
 
 import pytest
 import torch
-from walking import concrete_subclasses
+from walking import concrete_subclasses, constructor_arguments, each_example
 
-from lightning_lossmeta.artifacts import Artifact, LearnedLoss
-from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.families import (
-    NetworkSpace,
-    Normalisation,
-    NormalisedLoss,
-    TaylorFamily,
-    TaylorLoss,
-)
+from lightning_lossmeta.artifacts import LearnedLoss
+from lightning_lossmeta.families import NormalisedLoss, TaylorLoss
 from lightning_lossmeta.losses import (
     CrossEntropy,
     Identity,
     LossFunction,
     Sigmoid,
-    Softmax,
 )
 from lightning_lossmeta.modules import StackedLosses
 
 CLASSES = 3
-THETA = (0.1, -0.2, 0.3, -0.4, 0.5, -0.6, 0.7, -0.8)
-LINKS = {link.problem: link for link in (Softmax(), Sigmoid(), Identity())}
-WIDTHS = (2, 5, 4, 1)
-
-
-def _learned(folder, problem):
-    path = folder / f"{problem}.json"
-    Artifact(TaylorFamily(problem=problem), Candidate(None, THETA)).save(path)
-    return {"path": path}
-
-
-def _elementwise(**arguments):
-    """How a loss is made that takes any link."""
-    return {
-        f"-{name}": lambda folder, link=link: {**arguments, "link": link}
-        for name, link in LINKS.items()
-    }
-
-
-#: How losses are made that need arguments, by a name of each way.
-MADE = {
-    "ExpressionLoss": {
-        **_elementwise(structure="aq(sub(f, y), f)", theta=[0.9, 0.8, 1.1, 2]),
-        **{
-            f"-progress{name}": make
-            for name, make in _elementwise(
-                structure="aq(sub(f, y), add(f, t))", theta=[0.9, 0.8, 1.1, 2, 1, 0.5]
-            ).items()
-        },
-    },
-    "ForwardCorrection": {"": lambda folder: {"transition": 0.7 * torch.eye(CLASSES) + 0.1}},
-    "LearnedLoss": {
-        f"-{problem}": lambda folder, problem=problem: _learned(folder, problem)
-        for problem in LINKS
-    },
-    "NormalisedLoss": {
-        "": lambda folder: {
-            "loss": CrossEntropy(),
-            "normalisation": Normalisation(2.0, -0.1, 1.0, CLASSES),
-        }
-    },
-    "NetworkLoss": _elementwise(theta=NetworkSpace.of(WIDTHS).draw(1), hidden=[5, 4]),
-    "TaylorLoss": _elementwise(theta=THETA),
-}
 LOSSES = concrete_subclasses(LossFunction)
-WAYS = [
-    pytest.param((cls, make), id=cls.__name__ + way)
-    for cls in LOSSES
-    for way, make in MADE.get(cls.__name__, {"": lambda folder: {}}).items()
-]
 
 
-@pytest.fixture(params=WAYS)
-def made(request, tmp_path):
-    cls, make = request.param
-    return cls, make(tmp_path)
-
-
-@pytest.fixture
-def loss(made):
-    cls, arguments = made
-    return cls(**arguments)
+@pytest.fixture(params=each_example(LossFunction))
+def loss(request):
+    return request.param()
 
 
 def _batch(loss, size=6, dtype=torch.float32, seed=0):
@@ -202,12 +139,13 @@ def test_losses_of_one_class_can_be_stacked(loss):
     torch.testing.assert_close(found, expected)
 
 
-def test_unknown_reductions_are_refused(made):
-    cls, arguments = made
-    if cls is NormalisedLoss:
+@pytest.mark.parametrize("cls", LOSSES, ids=lambda cls: cls.__name__)
+def test_unknown_reductions_are_refused(cls, monkeypatch):
+    if "reduction" not in constructor_arguments(cls):
         pytest.skip("takes its reduction from the loss within")
+    monkeypatch.setattr(cls, "__init__", partialmethod(cls.__init__, reduction="max"))
     with pytest.raises(ValueError, match=r"`reduction` to be .* got 'max'"):
-        cls(**arguments, reduction="max")
+        cls.example()
 
 
 def _needs_classes(loss):

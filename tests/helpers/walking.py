@@ -3,6 +3,9 @@
 import importlib
 import inspect
 import pkgutil
+from functools import partial
+
+import pytest
 
 import lightning_lossmeta
 from lightning_lossmeta._subclasses import all_subclasses
@@ -21,6 +24,20 @@ def concrete_subclasses(base):
         if cls.__module__.startswith("lightning_lossmeta.") and not inspect.isabstract(cls)
     }
     return sorted(concrete, key=lambda cls: cls.__qualname__)
+
+
+def each_example(base):
+    """Parameters of a test: for each example of each class under ``base`` what makes it anew."""
+    for cls in concrete_subclasses(base):
+        made = len(cls.examples())
+        for number in range(made):
+            place = f"-{number}" if made > 1 else ""
+            make = partial(_example, cls, number)
+            yield pytest.param(make, id=cls.__name__ + place)
+
+
+def _example(cls, number):
+    return cls.examples()[number]
 
 
 def constructor_arguments(cls):

@@ -15,8 +15,7 @@ class LabelNoise(HasExample, ABC):
     """Corrupts labels; a function of the data and the seed alone.
 
     A subclass writes :meth:`corrupt`, and draws from a generator of its own: the global ones stay
-    as they are. One that needs arguments also overrides :meth:`example`, by which the contract tests
-    make it.
+    as they are. One that needs arguments also overrides :meth:`example`, by which tests make it.
     """
 
     @abstractmethod
