@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from lightning_lossmeta.artifacts.artifact import Artifact
+from lightning_lossmeta.candidate import Candidate
+from lightning_lossmeta.families import TaylorFamily
+from lightning_lossmeta.families.problem import PROBLEMS, Problem
 from lightning_lossmeta.losses.base import LossFunction, Reduction
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class LearnedLoss(LossFunction):
@@ -35,6 +44,20 @@ class LearnedLoss(LossFunction):
         self.artifact = artifact
         self.loss = artifact.build()
         self.link = self.loss.link
+
+    @classmethod
+    def example(cls, problem: Problem = "classification") -> Self:
+        """A loss of a file that is gone again."""
+        theta = (0.1, -0.2, 0.3, -0.4, 0.5, -0.6, 0.7, -0.8)
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "loss.json"
+            Artifact(TaylorFamily(problem=problem), Candidate(None, theta)).save(path)
+            return cls(path)
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """One for each kind of problem."""
+        return [cls.example(problem) for problem in PROBLEMS]
 
     def per_sample(self, output: Tensor, target: Tensor) -> Tensor:
         """Loss of each sample, (B, n, ...) -> (B, ...)."""

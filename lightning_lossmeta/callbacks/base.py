@@ -9,6 +9,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from lightning_lossmeta._example import HasExample
 from lightning_lossmeta._fingerprint import describe_arguments, describe_value
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation
@@ -75,10 +76,11 @@ def shown_score(search: Search, evaluation: Evaluation) -> float:
     return evaluation.fitness
 
 
-class MetaCallback(pl.Callback):
+class MetaCallback(HasExample, pl.Callback):
     """A Lightning callback that also takes part in a search.
 
-    Give it to the ``MetaLossTrainer`` as any other callback.
+    Give it to the ``MetaLossTrainer`` as any other callback. One that needs arguments overrides
+    :meth:`example`, by which the contract tests make it.
     """
 
     def wrap_family(self, family: LossFamily, num_classes: int | None) -> LossFamily:

@@ -8,6 +8,7 @@ import shutil
 import statistics
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
@@ -16,6 +17,9 @@ from lightning_lossmeta.callbacks.base import MetaCallback, Search
 from lightning_lossmeta.callbacks.history import SearchHistory
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.losses import CrossEntropy
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 #: How many entries of theta a candidate's run lists.
 MAX_PARAMETERS = 32
@@ -54,6 +58,11 @@ class CandidateCurves(MetaCallback):
         self.pictures = pictures
         self._search: SummaryWriter | None = None
         self._filters: set[str] = set()
+
+    @classmethod
+    def example(cls) -> Self:
+        """Without pictures, which are slow to draw."""
+        return cls(pictures=False)
 
     def on_search_start(self, search: Search) -> None:
         """Open the ``search`` run; drop what a crash left of generations that are done again."""

@@ -9,7 +9,7 @@ import warnings
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytorch_lightning as pl
 import yaml
@@ -38,6 +38,9 @@ from lightning_lossmeta.search.run_folder import new_directory
 from lightning_lossmeta.task import Objective, Session, Task
 from lightning_lossmeta.training.session import quiet_lightning
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 #: What of a session is the trainer's, or can't be asked for in a search.
 _NOT_OPTIONS: set[str | int] = {
     "precision",
@@ -55,6 +58,11 @@ class SaveSearchConfig(MetaCallback):
 
     def __init__(self, text: str) -> None:
         self.text = text
+
+    @classmethod
+    def example(cls) -> Self:
+        """A configuration of one line."""
+        return cls("seed_everything: 0\n")
 
     def on_search_start(self, search: Search) -> None:
         """Write the configuration, unless a resumed run has it."""

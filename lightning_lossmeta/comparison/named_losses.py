@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lightning_lossmeta._fingerprint import FingerprintError, fingerprint
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.families.spaces import FiniteSpace
+from lightning_lossmeta.losses import CrossEntropy, MeanSquaredError
 from lightning_lossmeta.losses.base import LossFunction
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class NamedLosses(LossFamily):
@@ -32,6 +36,11 @@ class NamedLosses(LossFamily):
             raise ValueError("Expected argument `losses` to hold at least one loss, got none.")
         self.losses = dict(losses)
         self.space = FiniteSpace(tuple(self.losses))
+
+    @classmethod
+    def example(cls) -> Self:
+        """Two losses."""
+        return cls({"CE": CrossEntropy(), "MSE": MeanSquaredError()})
 
     def candidates(self) -> list[Candidate]:
         """A candidate for each loss, in the order of their names in the mapping."""

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.candidate import Candidate
@@ -18,6 +18,9 @@ from lightning_lossmeta.evaluators.processes.evaluator import ProcessEvaluator
 from lightning_lossmeta.evaluators.trainer import TrainerEvaluator
 from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.task import Task
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +65,11 @@ class AutoEvaluator(Evaluator):
         self.chosen: dict[str, Evaluator] = {}
         self.reports: dict[str, str] = {}
         self._left_out: set[tuple[str, str]] = set()  # tasks and reasons that the log has
+
+    @classmethod
+    def example(cls) -> Self:
+        """Short probes, and no choice that starts processes."""
+        return cls([PopulationEvaluator(), TrainerEvaluator()], probe_steps=2)
 
     def unsupported(self, family: LossFamily, tasks: Sequence[Task]) -> str | None:
         """Say why none of the evaluators can score on a task; ``None`` if each task has one."""

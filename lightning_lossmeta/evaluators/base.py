@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lightning_lossmeta._example import HasExample
 from lightning_lossmeta._fingerprint import describe_arguments, describe_value
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, mean_evaluation
@@ -35,12 +36,13 @@ class Job:
     task: Task
 
 
-class Evaluator(ABC):
+class Evaluator(HasExample, ABC):
     """Trains with each candidate's loss and scores the result.
 
     A subclass writes :meth:`_run`. A bad candidate never raises: it comes back diverged or failed.
     A candidate's result depends on the candidate and the task (with its seed) alone, not on its
-    place in the batch or on the others.
+    place in the batch or on the others. One that needs arguments, or tries out quicker with some,
+    overrides :meth:`example`, by which the contract tests make it.
     """
 
     @abstractmethod

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from lightning_lossmeta._example import HasExample
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.families.normalisation import Normalisation
 from lightning_lossmeta.families.skeleton import Skeleton
@@ -33,8 +34,11 @@ class FrozenCandidate:
     normalisation: Normalisation | None = None
 
 
-class LossFamily(ABC):
+class LossFamily(HasExample, ABC):
     """Builds losses out of candidates and reads them back; equal if class and settings are.
+
+    A subclass that needs arguments also overrides :meth:`example`, by which the contract tests make
+    it; one for several kinds of problem overrides :meth:`examples`.
 
     Attributes:
         name: The family's name in an artefact; unique among the families.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -20,9 +20,12 @@ from lightning_lossmeta.families.network_loss import (
     network_widths,
     written,
 )
-from lightning_lossmeta.families.problem import Problem, link_of, own_loss
+from lightning_lossmeta.families.problem import PROBLEMS, Problem, link_of, own_loss
 from lightning_lossmeta.families.spaces import Seed, VectorSpace
 from lightning_lossmeta.losses.base import LossFunction
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,16 @@ class NetworkFamily(LossFamily):
         self.link = link_of(problem)
         self.problem = problem
         self.space = NetworkSpace.of(widths)
+
+    @classmethod
+    def example(cls, problem: Problem = "classification") -> Self:
+        """Two small layers."""
+        return cls([3, 2], problem)
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """One for each kind of problem."""
+        return [cls.example(problem) for problem in PROBLEMS]
 
     def build(self, candidate: Candidate) -> NetworkLoss:
         """Build the network with the candidate's weights."""

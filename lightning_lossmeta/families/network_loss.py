@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
@@ -12,7 +13,10 @@ from torch import Tensor
 
 from lightning_lossmeta.losses.base import Reduction
 from lightning_lossmeta.losses.elementwise import ElementwiseLoss
-from lightning_lossmeta.losses.links import Link
+from lightning_lossmeta.losses.links import LINKS, Link
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 #: More weights than any published loss network has: 2-400-400-1 has 162,001.
 MAX_WEIGHTS = 200_000
@@ -116,6 +120,19 @@ class NetworkLoss(ElementwiseLoss):
             raise ValueError(f"Expected argument `theta` to be finite, got {list(theta)!r:.200}.")
         values = torch.tensor([float(value) for value in theta], dtype=torch.float64)
         self.register_buffer("theta", values, persistent=False)
+
+    @classmethod
+    def example(cls, link: Link | None = None) -> Self:
+        """Two small layers with random weights."""
+        hidden = (5, 4)
+        generator = torch.Generator().manual_seed(1)
+        theta = torch.randn(count_weights(network_widths(hidden)), generator=generator)
+        return cls((0.5 * theta).tolist(), hidden, link=link)
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """One for each link."""
+        return [cls.example(link) for link in LINKS]
 
     def values(self, prediction: Tensor, label: Tensor) -> Tensor:
         """Run the network on each entry."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -15,10 +15,15 @@ from lightning_lossmeta.families.base import FrozenCandidate, LossFamily, Unusab
 from lightning_lossmeta.families.normalisation import Normalisation
 from lightning_lossmeta.families.simplex import simplex_points
 from lightning_lossmeta.families.skeleton import Skeleton
+from lightning_lossmeta.families.taylor import TaylorFamily
 from lightning_lossmeta.losses.base import LossFunction, check_class_probabilities
 from lightning_lossmeta.losses.checks import check_interval
+from lightning_lossmeta.losses.cross_entropy import CrossEntropy
 from lightning_lossmeta.losses.links import without
 from lightning_lossmeta.losses.progress_dependent import at_progress
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 # Ranges below this, absolute or relative to the values, are what rounding makes of a constant.
 _ROUNDING = 1e-12
@@ -43,6 +48,11 @@ class NormalisedLoss(LossFunction):
         for name in ("scale", "offset"):
             value = torch.tensor(getattr(normalisation, name), dtype=torch.float64)
             self.register_buffer(name, value, persistent=False)
+
+    @classmethod
+    def example(cls) -> Self:
+        """Cross-entropy of three classes."""
+        return cls(CrossEntropy(), Normalisation(2.0, -0.1, 1.0, num_classes=3))
 
     def per_sample(self, output: Tensor, target: Tensor) -> Tensor:
         """Loss of each sample, (B, n, ...) -> (B, ...)."""
@@ -92,6 +102,11 @@ class NormalisedFamily(LossFamily):
         self.space = family.space
         self._logits = simplex_points(num_classes, samples).clamp_min(1e-30).log()
         self._target = torch.zeros(len(self._logits), dtype=torch.long)
+
+    @classmethod
+    def example(cls) -> Self:
+        """Taylor losses of three classes."""
+        return cls(TaylorFamily(start="mse"), num_classes=3)
 
     def normalisation(self, loss: LossFunction) -> Normalisation:
         """Measure the range of a loss; one that changes in training is measured in its middle.

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.losses.elementwise import ElementwiseLoss
-from lightning_lossmeta.losses.links import Identity, Link, Sigmoid, Softmax
+from lightning_lossmeta.losses.links import LINKS, Link
 
 Problem = Literal["classification", "binary", "regression"]
 
-_LINKS: dict[str, Link] = {link.problem: link for link in (Softmax(), Sigmoid(), Identity())}
+_LINKS: dict[str, Link] = {link.problem: link for link in LINKS}
+
+#: All kinds of problem.
+PROBLEMS: tuple[Problem, ...] = get_args(Problem)
 
 Kind = TypeVar("Kind", bound=ElementwiseLoss)
 

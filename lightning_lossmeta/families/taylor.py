@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.families.base import LossFamily
-from lightning_lossmeta.families.problem import Problem, link_of, own_loss
+from lightning_lossmeta.families.problem import PROBLEMS, Problem, link_of, own_loss
 from lightning_lossmeta.families.spaces import VectorSpace
 from lightning_lossmeta.families.taylor_loss import (
     CONVENTIONS,
@@ -18,6 +18,9 @@ from lightning_lossmeta.families.taylor_loss import (
     taylor_terms,
 )
 from lightning_lossmeta.losses.base import LossFunction
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 # Powers (of prediction, of label) and coefficients, up to terms without a gradient.
 _SQUARED: dict[Term, float] = {(2, 0): 1.0, (1, 1): -2.0}
@@ -80,6 +83,11 @@ class TaylorFamily(LossFamily):
         self.start = start if isinstance(start, str) else self._checked_start(start)
         names = tuple(f"theta{index}" for index in range(len(self.terms) + 2))
         self.space = VectorSpace(names, self._start_theta())
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """One for each kind of problem."""
+        return [cls(problem=problem) for problem in PROBLEMS]
 
     def _start_theta(self) -> tuple[float, ...]:
         if not isinstance(self.start, str):

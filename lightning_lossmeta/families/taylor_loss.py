@@ -6,13 +6,17 @@ import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from lightning_lossmeta.losses.base import Reduction
 from lightning_lossmeta.losses.elementwise import ElementwiseLoss
-from lightning_lossmeta.losses.links import Link
+from lightning_lossmeta.losses.links import LINKS, Link
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Term = tuple[int, int]
 
@@ -113,6 +117,16 @@ class TaylorLoss(ElementwiseLoss):
             raise ValueError(f"Expected argument `theta` to be finite, got {list(theta)}.")
         values = torch.tensor([float(value) for value in theta], dtype=torch.float64)
         self.register_buffer("theta", values, persistent=False)
+
+    @classmethod
+    def example(cls, link: Link | None = None) -> Self:
+        """All terms of third order."""
+        return cls((0.1, -0.2, 0.3, -0.4, 0.5, -0.6, 0.7, -0.8), link=link)
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """One for each link."""
+        return [cls.example(link) for link in LINKS]
 
     def values(self, prediction: Tensor, label: Tensor) -> Tensor:
         """Compute the polynomial entry by entry."""

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from lightning_lossmeta._example import HasExample
 from lightning_lossmeta._fingerprint import describe_arguments, describe_value
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation
@@ -27,11 +28,13 @@ class RefinerJob:
     tasks: tuple[Task, ...]
 
 
-class Refiner(ABC):
+class Refiner(HasExample, ABC):
     """Improves candidates one by one; the searcher's history holds what they became.
 
     A subclass writes :meth:`_refine`. A bad candidate never raises: it comes back with a verdict.
-    The result depends on the candidate and its tasks alone, not on the other jobs.
+    The result depends on the candidate and its tasks alone, not on the other jobs. One that needs
+    arguments, or tries out quicker with some, overrides :meth:`example`, by which the contract
+    tests make it.
     """
 
     @abstractmethod

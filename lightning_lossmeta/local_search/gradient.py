@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -29,6 +29,9 @@ from lightning_lossmeta.modules.supervised import SupervisedModule
 from lightning_lossmeta.task import Task
 from lightning_lossmeta.training.session import failure, quiet_lightning
 from lightning_lossmeta.training.threads import threads_for, torch_threads
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 BACKENDS: dict[str, MetaLoss] = {"func": meta_loss, "higher": meta_loss_by_higher}
 
@@ -101,6 +104,11 @@ class GradientRefiner(Refiner):
             )
         self.backend = backend
         self.threads = threads
+
+    @classmethod
+    def example(cls) -> Self:
+        """Three long steps on theta."""
+        return cls(meta_steps=3, meta_lr=0.01)
 
     def unsupported(self, family: LossFamily, tasks: Sequence[Task]) -> str | None:
         """Say what keeps a family, or one of the tasks, from being refined; ``None`` if nothing."""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from lightning_lossmeta._example import HasExample
 from lightning_lossmeta.losses.checks import check_not_empty
 from lightning_lossmeta.losses.links import Link, Softmax
 
@@ -31,12 +32,15 @@ class ExactBuffers(nn.Module):
         return self
 
 
-class LossFunction(ExactBuffers, ABC):
+class LossFunction(HasExample, ExactBuffers, ABC):
     """A loss that gives one value per sample, called like ``torch.nn.CrossEntropyLoss``.
 
     Subclasses write :meth:`per_sample`. Their tensors are non-persistent buffers: losses of one
     class can be stacked and run side by side by ``torch.func.vmap``, and a model's checkpoint does
     not depend on the loss it was trained with. The buffers keep their dtype when a module is cast.
+
+    A subclass that needs arguments also overrides :meth:`example`, by which the contract tests make
+    it.
 
     Args:
         reduction: ``"mean"``, ``"sum"`` or ``"none"`` over the samples; samples that the link

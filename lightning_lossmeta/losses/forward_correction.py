@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
@@ -16,6 +17,9 @@ from lightning_lossmeta.losses.classification import (
     evaluate,
     times_weight,
 )
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 def _forward_correction(
@@ -100,6 +104,11 @@ class ForwardCorrection(ClassificationLoss):
         _check_shape(matrix)
         _check_rows(matrix)
         self.register_buffer("transition", matrix, persistent=False)
+
+    @classmethod
+    def example(cls) -> Self:
+        """For three classes."""
+        return cls([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]])
 
     def values(self, log_h: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
         """-sum_j y_j log (h T)_j."""

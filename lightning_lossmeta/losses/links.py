@@ -220,6 +220,10 @@ class Identity(Link):
         return (output - target).square()
 
 
+#: One of each.
+LINKS: tuple[Link, ...] = (Softmax(), Sigmoid(), Identity())
+
+
 def soft_target(output: Tensor, target: Tensor) -> Tensor:
     """The target as probabilities of the shape and dtype of ``output``.
 

@@ -7,14 +7,16 @@ from abc import ABC, abstractmethod
 
 import pytorch_lightning as pl
 
+from lightning_lossmeta._example import HasExample
 from lightning_lossmeta.modules.plain_training import overridden_hook
 from lightning_lossmeta.modules.supervised import SupervisedModule
 
 
-class TrainingMethod(ABC):
+class TrainingMethod(HasExample, ABC):
     """Changes how a module is trained; the loss stays what the module has.
 
-    Methods are small and can be pickled; their constructors take plain numbers.
+    Methods are small and can be pickled; their constructors take plain numbers. One that needs some
+    overrides :meth:`example`, by which the contract tests make it.
     """
 
     @abstractmethod

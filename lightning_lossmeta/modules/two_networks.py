@@ -6,7 +6,7 @@ import math
 import zlib
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import pytorch_lightning as pl
 import torch
@@ -17,6 +17,9 @@ from lightning_lossmeta.losses.checks import check_interval
 from lightning_lossmeta.modules.methods import TrainingMethod, training_steps
 from lightning_lossmeta.modules.supervised import Batch, SupervisedModule, module_kwargs
 from lightning_lossmeta.task import Task
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,11 @@ class SmallLossMethod(TrainingMethod):
         check_interval("forget_rate", self.forget_rate, 0, 1, "[)")
         check_interval("gradual_fraction", self.gradual_fraction, 0, 1)
         check_interval("exponent", self.exponent, 0, math.inf, "()")
+
+    @classmethod
+    def example(cls) -> Self:
+        """For a noise rate of 40%."""
+        return cls(forget_rate=0.4)
 
     def drop_rate(self, progress: float) -> float:
         """1 - R, the share of a batch that is left out.

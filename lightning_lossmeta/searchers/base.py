@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from lightning_lossmeta._example import HasExample
 from lightning_lossmeta._fingerprint import describe_arguments, describe_value
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
@@ -14,12 +15,13 @@ from lightning_lossmeta.families.spaces import Space
 from lightning_lossmeta.task import Objective
 
 
-class Searcher(ABC):
+class Searcher(HasExample, ABC):
     """Proposes candidates and learns from their scores; knows nothing of models or data.
 
     A subclass writes :meth:`_start`, :meth:`_ask` and :meth:`_tell`, and draws random numbers only
     from generators that it makes in :meth:`_start` out of the seed. Then its history is its
-    whole state: :meth:`replay` repeats it, which is exact and needs no pickle.
+    whole state: :meth:`replay` repeats it, which is exact and needs no pickle. One that needs
+    arguments also overrides :meth:`example`, by which the contract tests make it.
 
     Attributes:
         accepts_refined: Whether evaluations may come back with another theta than was asked, as a

@@ -1,4 +1,5 @@
 import time
+from dataclasses import replace
 
 import pytest
 from engines import TaskByTask, refine
@@ -78,7 +79,10 @@ def test_each_method_is_for_the_kind_of_task(task, method):
 
 
 def test_measures_a_generation(tmp_path):
-    row = measure("taylorglo", diabetes([2]), 1, 0, evaluator="TrainerEvaluator", keep=tmp_path)
+    task = diabetes([2])
+    short = {**task.settings["taylorglo"], "session.steps": 20}
+    task = replace(task, settings={"taylorglo": short})
+    row = measure("taylorglo", task, 1, 0, evaluator="TrainerEvaluator", keep=tmp_path)
     assert (tmp_path / "taylorglo" / "best.json").exists()
     assert row["evaluator"] == "TrainerEvaluator"
     assert row["candidates"] == row["trained"] == 25

@@ -112,9 +112,19 @@ def test_streams_are_put_back(capsys):
     assert capsys.readouterr().out == "shown\n"
 
 
-@pytest.mark.parametrize("command", ["--help", "zoo", "export baikal --format python"])
-def test_head_1_costs_nothing(command):
-    line = f"{shlex.quote(sys.executable)} -m lightning_lossmeta {command}"
+@pytest.mark.parametrize("command", [["zoo"], ["export", "baikal", "--format", "python"]])
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_a_reader_that_has_gone_costs_nothing(command, name, monkeypatch):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stream:
+        monkeypatch.setattr(sys, name, stream)
+        assert main(command) == 0
+        monkeypatch.undo()
+
+
+def test_head_1_costs_nothing():
+    line = f"{shlex.quote(sys.executable)} -m lightning_lossmeta --help"
     done = subprocess.run(
         ["bash", "-c", f"({line}; echo status $? >&2) | head -1 > /dev/null"],
         stderr=subprocess.PIPE,

@@ -23,14 +23,6 @@ from lightning_lossmeta.families import TaylorFamily
 from lightning_lossmeta.modules import SupervisedModule
 from lightning_lossmeta.task import Session, Task
 
-#: How evaluators are made, where not without arguments.
-MADE = {
-    "AutoEvaluator": lambda: {
-        "evaluators": [PopulationEvaluator(), TrainerEvaluator()],
-        "probe_steps": 2,
-    },
-    "ProcessEvaluator": lambda: {"processes": 1},
-}
 EVALUATORS = concrete_subclasses(Evaluator)
 FAMILY = TaylorFamily()
 MSE = Candidate(None, (0.0, 0.0, 0.0, -1.0, 0.0, 2.0, 0.0, 0.0))
@@ -41,7 +33,7 @@ TOO_SHORT = Candidate(None, (1.0,))
 
 @pytest.fixture(scope="module", params=EVALUATORS, ids=lambda cls: cls.__name__)
 def evaluator(request):
-    made = request.param(**MADE.get(request.param.__name__, dict)())
+    made = request.param.example()
     yield made
     made.close()
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from walking import concrete_subclasses, constructor_arguments
+from walking import concrete_subclasses, constructor_arguments, each_example
 
 from lightning_lossmeta.artifacts import Artifact
 from lightning_lossmeta.callbacks.filters.rejection import improvement
@@ -20,35 +20,14 @@ from lightning_lossmeta.families import (
     TaylorFamily,
     VectorSpace,
 )
-from lightning_lossmeta.losses import CrossEntropy, LossFunction, MeanSquaredError, Sigmoid
+from lightning_lossmeta.losses import LossFunction, Sigmoid
 
-#: How families are made that need arguments.
-MADE = {
-    "NormalisedFamily": lambda: {"family": TaylorFamily(start="mse"), "num_classes": 3},
-    "NetworkFamily": lambda: {"hidden": [3, 2]},
-    "NamedLosses": lambda: {"losses": {"CE": CrossEntropy(), "MSE": MeanSquaredError()}},
-}
 FAMILIES = concrete_subclasses(LossFamily)
-PROBLEMS = ("classification", "binary", "regression")
 
 
-def _ways():
-    """Each family, for each problem that it can be for."""
-    for cls in FAMILIES:
-        problems = PROBLEMS if "problem" in constructor_arguments(cls) else ()
-        for arguments in [{"problem": problem} for problem in problems] or [{}]:
-            yield pytest.param((cls, arguments), id="-".join([cls.__name__, *arguments.values()]))
-
-
-@pytest.fixture(params=_ways())
-def made(request):
-    return request.param
-
-
-@pytest.fixture
-def family(made):
-    cls, arguments = made
-    return cls(**MADE.get(cls.__name__, dict)(), **arguments)
+@pytest.fixture(params=each_example(LossFamily))
+def family(request):
+    return request.param()
 
 
 def _candidate(family, seed=0):
@@ -221,19 +200,12 @@ def test_baselines_are_members_that_learn(family):
         assert improvement(loss, *loss.link.example(60, 3, torch.Generator())) > 0, name
 
 
-def test_a_loss_for_another_problem_is_not_read(made):
-    cls, arguments = made
-    if not arguments:
-        pytest.skip("for one problem alone")
-    loss = cls(**MADE.get(cls.__name__, dict)(), **arguments)
-    built = loss.build(_candidate(loss))
-    for problem in PROBLEMS:
-        other = cls(**MADE.get(cls.__name__, dict)(), problem=problem)
-        if problem == arguments["problem"]:
-            assert other.read(built) == _candidate(loss)
-        else:
-            with pytest.raises(ValueError, match=f"for problem='{problem}', got"):
-                other.read(built)
+def test_a_loss_for_another_problem_is_not_read(family):
+    others = [other for other in type(family).examples() if other != family]
+    built = family.build(_candidate(family))
+    for other in others:
+        with pytest.raises(ValueError, match=f"for problem='{other.problem}', got"):
+            other.read(built)
 
 
 def test_baselines_of_a_problem_equal_hand_made_losses():

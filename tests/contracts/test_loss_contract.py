@@ -3,92 +3,52 @@
 import copy
 import math
 import pickle
+from functools import partialmethod
 
 import pytest
 import torch
-from walking import concrete_subclasses
+from walking import concrete_subclasses, constructor_arguments, each_example
 
-from lightning_lossmeta.artifacts import Artifact, LearnedLoss
-from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.families import (
-    NetworkSpace,
-    Normalisation,
-    NormalisedLoss,
-    TaylorFamily,
-    TaylorLoss,
-)
+from lightning_lossmeta.artifacts import LearnedLoss
+from lightning_lossmeta.families import NormalisedLoss, TaylorLoss
 from lightning_lossmeta.losses import (
     CrossEntropy,
     Identity,
     LossFunction,
     Sigmoid,
-    Softmax,
 )
 from lightning_lossmeta.modules import StackedLosses
 
 CLASSES = 3
-THETA = (0.1, -0.2, 0.3, -0.4, 0.5, -0.6, 0.7, -0.8)
-LINKS = {link.problem: link for link in (Softmax(), Sigmoid(), Identity())}
-WIDTHS = (2, 5, 4, 1)
-
-
-def _learned(folder, problem):
-    path = folder / f"{problem}.json"
-    Artifact(TaylorFamily(problem=problem), Candidate(None, THETA)).save(path)
-    return {"path": path}
-
-
-def _elementwise(**arguments):
-    """How a loss is made that takes any link."""
-    return {
-        f"-{name}": lambda folder, link=link: {**arguments, "link": link}
-        for name, link in LINKS.items()
-    }
-
-
-#: How losses are made that need arguments, by a name of each way.
-MADE = {
-    "ExpressionLoss": {
-        **_elementwise(structure="aq(sub(f, y), f)", theta=[0.9, 0.8, 1.1, 2]),
-        **{
-            f"-progress{name}": make
-            for name, make in _elementwise(
-                structure="aq(sub(f, y), add(f, t))", theta=[0.9, 0.8, 1.1, 2, 1, 0.5]
-            ).items()
-        },
-    },
-    "ForwardCorrection": {"": lambda folder: {"transition": 0.7 * torch.eye(CLASSES) + 0.1}},
-    "LearnedLoss": {
-        f"-{problem}": lambda folder, problem=problem: _learned(folder, problem)
-        for problem in LINKS
-    },
-    "NormalisedLoss": {
-        "": lambda folder: {
-            "loss": CrossEntropy(),
-            "normalisation": Normalisation(2.0, -0.1, 1.0, CLASSES),
-        }
-    },
-    "NetworkLoss": _elementwise(theta=NetworkSpace.of(WIDTHS).draw(1), hidden=[5, 4]),
-    "TaylorLoss": _elementwise(theta=THETA),
-}
 LOSSES = concrete_subclasses(LossFunction)
-WAYS = [
-    pytest.param((cls, make), id=cls.__name__ + way)
-    for cls in LOSSES
-    for way, make in MADE.get(cls.__name__, {"": lambda folder: {}}).items()
-]
 
 
-@pytest.fixture(params=WAYS)
-def made(request, tmp_path):
-    cls, make = request.param
-    return cls, make(tmp_path)
+EXAMPLES = each_example(LossFunction)
 
 
-@pytest.fixture
-def loss(made):
-    cls, arguments = made
-    return cls(**arguments)
+def _with_link(fits):
+    """The examples whose link is of some kind."""
+    return [example for example in EXAMPLES if fits(example.values[0]().link)]
+
+
+@pytest.fixture(params=EXAMPLES)
+def loss(request):
+    return request.param()
+
+
+@pytest.fixture(params=_with_link(lambda link: link.simplex))
+def softmax_loss(request):
+    return request.param()
+
+
+@pytest.fixture(params=_with_link(lambda link: link == Sigmoid()))
+def sigmoid_loss(request):
+    return request.param()
+
+
+@pytest.fixture(params=_with_link(lambda link: not link.simplex))
+def entrywise(request):
+    return request.param()
 
 
 def _batch(loss, size=6, dtype=torch.float32, seed=0):
@@ -158,17 +118,17 @@ def test_half_precision_is_computed_in_float32(loss):
         assert torch.equal(loss(low, target), expected)
 
 
-def test_pixelwise_and_soft_targets(loss):
-    if not loss.link.simplex:
-        pytest.skip("there are no classes")
+def test_pixelwise_and_soft_targets(softmax_loss):
     generator = torch.Generator().manual_seed(1)
     output = torch.randn(2, CLASSES, 2, 2, generator=generator)
     target = torch.randint(CLASSES, (2, 2, 2), generator=generator)
-    values = loss.per_sample(output, target)
+    values = softmax_loss.per_sample(output, target)
     flat = output.permute(0, 2, 3, 1).reshape(-1, CLASSES)
-    torch.testing.assert_close(values.flatten(), loss.per_sample(flat, target.flatten()))
+    torch.testing.assert_close(values.flatten(), softmax_loss.per_sample(flat, target.flatten()))
     onehot = torch.nn.functional.one_hot(target, CLASSES).movedim(-1, 1).float()
-    torch.testing.assert_close(loss.per_sample(output, onehot), values, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        softmax_loss.per_sample(output, onehot), values, rtol=1e-4, atol=1e-5
+    )
 
 
 def test_probabilities_agree_with_logits(loss):
@@ -202,40 +162,36 @@ def test_losses_of_one_class_can_be_stacked(loss):
     torch.testing.assert_close(found, expected)
 
 
-def test_unknown_reductions_are_refused(made):
-    cls, arguments = made
-    if cls is NormalisedLoss:
-        pytest.skip("takes its reduction from the loss within")
+@pytest.mark.parametrize(
+    "cls",
+    [cls for cls in LOSSES if "reduction" in constructor_arguments(cls)],
+    ids=lambda cls: cls.__name__,
+)
+def test_unknown_reductions_are_refused(cls, monkeypatch):
+    monkeypatch.setattr(cls, "__init__", partialmethod(cls.__init__, reduction="max"))
     with pytest.raises(ValueError, match=r"`reduction` to be .* got 'max'"):
-        cls(**arguments, reduction="max")
+        cls.example()
 
 
-def _needs_classes(loss):
-    if not loss.link.simplex:
-        pytest.skip("there are no classes")
-
-
-def test_ignored_samples_count_nothing(loss):
-    _needs_classes(loss)
-    output, target = _batch(loss, dtype=torch.float64)
+def test_ignored_samples_count_nothing(softmax_loss):
+    output, target = _batch(softmax_loss, dtype=torch.float64)
     target[[1, 4]] = -100
     output.requires_grad_()
     kept = target != -100
     for reduction in ("mean", "sum"):
-        loss.reduction = reduction
-        value = loss(output, target)
-        torch.testing.assert_close(value, loss(output[kept], target[kept]))
+        softmax_loss.reduction = reduction
+        value = softmax_loss(output, target)
+        torch.testing.assert_close(value, softmax_loss(output[kept], target[kept]))
         (gradient,) = torch.autograd.grad(value, output)
         assert (gradient[~kept] == 0).all()
         assert gradient[kept].abs().sum() > 0
-    assert (loss.per_sample(output, target)[~kept] == 0).all()
+    assert (softmax_loss.per_sample(output, target)[~kept] == 0).all()
 
 
-def test_a_batch_that_is_all_ignored_is_as_that_of_torch(loss):
-    _needs_classes(loss)
-    output, target = _batch(loss)
+def test_a_batch_that_is_all_ignored_is_as_that_of_torch(softmax_loss):
+    output, target = _batch(softmax_loss)
     output.requires_grad_()
-    value = loss(output, torch.full_like(target, -100))
+    value = softmax_loss(output, torch.full_like(target, -100))
     expected = torch.nn.CrossEntropyLoss()(output, torch.full_like(target, -100))
     assert value.isnan()
     assert expected.isnan()
@@ -245,15 +201,14 @@ def test_a_batch_that_is_all_ignored_is_as_that_of_torch(loss):
 
 @pytest.mark.parametrize("label", [-1, CLASSES, 255, -101])
 @pytest.mark.parametrize("stacked", [False, True])
-def test_labels_that_are_none_are_refused(loss, label, stacked):
-    _needs_classes(loss)
-    output, target = _batch(loss)
+def test_labels_that_are_none_are_refused(softmax_loss, label, stacked):
+    output, target = _batch(softmax_loss)
     target[3] = label
     if not stacked:
         with pytest.raises((RuntimeError, IndexError)):
-            loss(output, target)
+            softmax_loss(output, target)
         return
-    pair = StackedLosses([loss, copy.deepcopy(loss)], ["key", "key"])
+    pair = StackedLosses([softmax_loss, copy.deepcopy(softmax_loss)], ["key", "key"])
     for own in (False, True):
         with pytest.raises((RuntimeError, IndexError)):
             pair(output.expand(2, -1, -1), target.expand(2, -1) if own else target, own)
@@ -261,39 +216,37 @@ def test_labels_that_are_none_are_refused(loss, label, stacked):
 
 @pytest.mark.parametrize("shape", [(6, 1), (6,), (6, 1, 2, 2)])
 @pytest.mark.parametrize("kind", [torch.float32, torch.long])
-def test_one_logit_is_no_softmax(loss, shape, kind):
+def test_one_logit_is_no_softmax(softmax_loss, shape, kind):
     """A vector is one sample to a hand-made loss, as it is to torch, whose labels are several."""
-    _needs_classes(loss)
     labels = (torch.arange(math.prod(shape)).view(shape) % 2).to(kind)
     for target in (labels, labels.squeeze(1)) if len(shape) > 1 else (labels,):
         with pytest.raises(ValueError, match='problem="binary"'):
-            loss(torch.zeros(shape), target)
+            softmax_loss(torch.zeros(shape), target)
 
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.long, torch.bool])
-def test_several_labels_at_once_are_no_classes(loss, kind):
-    _needs_classes(loss)
-    output, _ = _batch(loss)
+def test_several_labels_at_once_are_no_classes(softmax_loss, kind):
+    output, _ = _batch(softmax_loss)
     several = torch.tensor([[1, 1, 0], [0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 1], [0, 0, 1]])
     with pytest.raises(ValueError, match=r'do not exclude each other .* problem="binary"'):
-        loss(output, several.to(kind))
-    assert loss(
+        softmax_loss(output, several.to(kind))
+    assert softmax_loss(
         output,
         several.float() / several.sum(1, True).clamp_min(1) + (several.sum(1, True) == 0) / 3,
     ).isfinite()
 
 
-def test_labels_of_yes_and_no_are_from_0_to_1(loss):
-    if loss.link != Sigmoid():
-        pytest.skip("there are no labels of yes and no")
-    output, target = _batch(loss)
+def test_labels_of_yes_and_no_are_from_0_to_1(sigmoid_loss):
+    output, target = _batch(sigmoid_loss)
     for kind in (torch.bool, torch.long, torch.uint8, torch.float64, torch.bfloat16):
-        torch.testing.assert_close(loss(output, target.to(kind)), loss(output, target))
+        torch.testing.assert_close(
+            sigmoid_loss(output, target.to(kind)), sigmoid_loss(output, target)
+        )
     for label in (-100, -1, 2, 255, float("nan")):
         wrong = target.clone()
         wrong[2, 1] = label
         with pytest.raises(ValueError, match="labels from 0 to 1"):
-            loss(output, wrong)
+            sigmoid_loss(output, wrong)
 
 
 def test_shapes_are_not_broadcast(loss):
@@ -310,18 +263,19 @@ def test_shapes_are_not_broadcast(loss):
 
 
 @pytest.mark.parametrize("shape", [(6,), (6, 1), (6, 4), (2, 3, 4, 5)])
-def test_entries_of_all_shapes_are_averaged(loss, shape):
-    if loss.link.simplex:
-        pytest.skip("classes have a dimension of their own")
-    output, target = loss.link.example(120, 1, torch.Generator().manual_seed(1))
+def test_entries_of_all_shapes_are_averaged(entrywise, shape):
+    output, target = entrywise.link.example(120, 1, torch.Generator().manual_seed(1))
     output, target = (x[: math.prod(shape)].reshape(shape) for x in (output, target))
-    each = torch.stack([loss(z[None], y[None]) for z, y in zip(output, target, strict=True)])
+    each = torch.stack([entrywise(z[None], y[None]) for z, y in zip(output, target, strict=True)])
     entries = torch.stack(
-        [loss(z[None], y[None]) for z, y in zip(output.flatten(), target.flatten(), strict=True)]
+        [
+            entrywise(z[None], y[None])
+            for z, y in zip(output.flatten(), target.flatten(), strict=True)
+        ]
     )
-    torch.testing.assert_close(loss.per_sample(output, target), each)
+    torch.testing.assert_close(entrywise.per_sample(output, target), each)
     torch.testing.assert_close(
         each, entries.view(shape).flatten(1).mean(1) if len(shape) > 1 else entries
     )
-    if shape[1:] == (1,) and loss.link == Sigmoid():
-        torch.testing.assert_close(loss(output, target[:, 0]), loss(output, target))
+    if shape[1:] == (1,) and entrywise.link == Sigmoid():
+        torch.testing.assert_close(entrywise(output, target[:, 0]), entrywise(output, target))

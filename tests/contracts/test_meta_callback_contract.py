@@ -15,18 +15,12 @@ from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.families import LossFamily, TaylorFamily
 from lightning_lossmeta.task import Task
 
-#: How callbacks are made that need arguments.
-MADE = {
-    "CandidateCurves": {"pictures": False},
-    "FGSMFitness": {"mean": [0.5], "std": [0.5]},
-    "SaveSearchConfig": {"text": "seed_everything: 0\n"},
-}
 CALLBACKS = concrete_subclasses(MetaCallback)
 
 
 @pytest.fixture(params=CALLBACKS, ids=lambda cls: cls.__name__)
 def callback(request):
-    return request.param(**MADE.get(request.param.__name__, {}))
+    return request.param.example()
 
 
 def test_the_walk_finds_what_there_is():
@@ -42,7 +36,7 @@ def test_takes_part_in_a_search(callback, tmp_path):
 def test_takes_part_in_a_resumed_search(callback, tmp_path):
     search = make_search(tmp_path)
     run_search(search, [callback], 1)
-    run_search(search, [type(callback)(**MADE.get(type(callback).__name__, {}))], 1)
+    run_search(search, [type(callback).example()], 1)
     assert search.searcher.generation == 2
 
 

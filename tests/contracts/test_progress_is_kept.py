@@ -25,13 +25,6 @@ LEADING_AWAY = Candidate("mul(sub(t, +1), square(sub(f, y)))", (1.0,) * 7)
 CONSTANT = Candidate("add(t, mul(sub(f, f), y))", (1.0,) * 6)
 PROGRESS = 0.3
 
-#: How callbacks are made that need arguments.
-MADE = {
-    "CandidateCurves": {"pictures": False},
-    "FGSMFitness": {"mean": [0.5], "std": [0.5]},
-    "SaveSearchConfig": {"text": "seed_everything: 0\n"},
-}
-
 
 class Broken(ProgressDependentLoss):
     """Raises wherever it is called."""
@@ -69,7 +62,7 @@ def _search(directory):
 
 @pytest.mark.parametrize("cls", concrete_subclasses(MetaCallback), ids=lambda cls: cls.__name__)
 def test_by_every_filter(cls, tmp_path):
-    callback = cls(**MADE.get(cls.__name__, {}))
+    callback = cls.example()
     callback.on_search_start(_search(tmp_path))
     for loss in _losses():
         for screen in (callback.screen, callback.screen_refined):

@@ -24,7 +24,7 @@ SEARCHERS = concrete_subclasses(Searcher)
 @pytest.fixture(params=SEARCHERS, ids=lambda cls: cls.__name__)
 def make(request):
     def started(seed=0):
-        searcher = request.param()
+        searcher = request.param.example()
         searcher.start(next(s for s in SPACES if isinstance(s, searcher.accepts)), seed)
         return searcher
 

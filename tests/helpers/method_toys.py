@@ -5,6 +5,7 @@ from functools import partial
 import torch
 from strangers import BlobsData
 from torch import nn
+from walking import concrete_subclasses
 
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.comparison import NamedLosses
@@ -13,13 +14,11 @@ from lightning_lossmeta.evaluators import TrainerEvaluator
 from lightning_lossmeta.losses import CrossEntropy
 from lightning_lossmeta.models import MLP
 from lightning_lossmeta.modules import SupervisedModule
-from lightning_lossmeta.modules.co_teaching import CoTeaching
-from lightning_lossmeta.modules.forward_corrected import ForwardCorrected
-from lightning_lossmeta.modules.jocor import JoCoR
+from lightning_lossmeta.modules.methods import TrainingMethod
 from lightning_lossmeta.task import Session, Task
 
 CE = Candidate("cross-entropy")
-METHODS = [CoTeaching(0.3), JoCoR(0.3, co_lambda=0.5), ForwardCorrected(0.9)]
+METHODS = [method for cls in concrete_subclasses(TrainingMethod) for method in cls.examples()]
 FAMILY = NamedLosses({"cross-entropy": CrossEntropy()})
 
 

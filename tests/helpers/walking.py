@@ -3,6 +3,9 @@
 import importlib
 import inspect
 import pkgutil
+from functools import partial
+
+import pytest
 
 import lightning_lossmeta
 from lightning_lossmeta._subclasses import all_subclasses
@@ -21,6 +24,28 @@ def concrete_subclasses(base):
         if cls.__module__.startswith("lightning_lossmeta.") and not inspect.isabstract(cls)
     }
     return sorted(concrete, key=lambda cls: cls.__qualname__)
+
+
+def each_example(base):
+    """Parameters of a test: for each example of each class under ``base`` what makes it anew.
+
+    Classes that say that they have none, for want of a user's files, are left out.
+    """
+    parameters = []
+    for cls in concrete_subclasses(base):
+        try:
+            count = len(cls.examples())
+        except NotImplementedError:
+            continue
+        for number in range(count):
+            place = f"-{number}" if count > 1 else ""
+            make = partial(_example, cls, number)
+            parameters.append(pytest.param(make, id=cls.__name__ + place))
+    return parameters
+
+
+def _example(cls, number):
+    return cls.examples()[number]
 
 
 def constructor_arguments(cls):

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from lightning_lossmeta.search import run_lock as run_lock_module
 from lightning_lossmeta.search.run_folder import make_directory, new_directory
 from lightning_lossmeta.search.run_lock import HOLDER, RunLockedError, run_lock
 
@@ -108,7 +109,8 @@ def test_one_process_does_not_hold_it_twice_and_gives_it_back(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", "{}", '{"pid": "x"}', '{"pid": 1e400}'])
-def test_a_damaged_name_of_the_holder_is_no_obstacle(holder, tmp_path, text):
+def test_a_damaged_name_of_the_holder_is_no_obstacle(holder, tmp_path, monkeypatch, text):
+    monkeypatch.setattr(run_lock_module, "_INTRODUCTION", 0.2)
     first = holder()
     (tmp_path / "run" / HOLDER).write_text(text)
     with (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -14,6 +14,9 @@ from lightning_lossmeta.callbacks.fitness.base import SCORED, Fitness
 from lightning_lossmeta.losses.checks import check_interval
 from lightning_lossmeta.modules.networks import Networks
 from lightning_lossmeta.task import Objective, Task
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class FGSMFitness(Fitness):
@@ -50,6 +53,11 @@ class FGSMFitness(Fitness):
         self.epsilon = check_interval("epsilon", epsilon, 0, math.inf)
         self.mean = mean
         self.std = std
+
+    @classmethod
+    def example(cls) -> Self:
+        """For pixels of one channel."""
+        return cls(mean=[0.5], std=[0.5])
 
     @property
     def objectives(self) -> tuple[Objective, ...]:

@@ -6,15 +6,16 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor
 
+from lightning_lossmeta._example import HasExample
 from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.data.split import Split, Splits, check_labels
 
 
-class LabelNoise(ABC):
+class LabelNoise(HasExample, ABC):
     """Corrupts labels; a function of the data and the seed alone.
 
     A subclass writes :meth:`corrupt`, and draws from a generator of its own: the global ones stay
-    as they are.
+    as they are. One that needs arguments also overrides :meth:`example`, by which tests make it.
     """
 
     @abstractmethod

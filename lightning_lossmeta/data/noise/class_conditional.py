@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -15,6 +16,9 @@ from lightning_lossmeta.data.noise.apportion import (
 )
 from lightning_lossmeta.data.noise.base import LabelNoise
 from lightning_lossmeta.data.split import Split
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class SymmetricNoise(LabelNoise):
@@ -42,6 +46,11 @@ class SymmetricNoise(LabelNoise):
     def __init__(self, rate: float) -> None:
         check_rate(rate)
         self.rate = rate
+
+    @classmethod
+    def example(cls) -> Self:
+        """Two in five labels."""
+        return cls(0.4)
 
     def corrupt(self, split: Split, num_classes: int, seed: int) -> Tensor:
         """Move the labels of the chosen samples by 1 to n - 1 classes."""
@@ -88,6 +97,11 @@ class PairFlipNoise(LabelNoise):
             )
         self.rate = rate
         self.pairs = pairs
+
+    @classmethod
+    def example(cls) -> Self:
+        """Two in five labels."""
+        return cls(0.4)
 
     def corrupt(self, split: Split, num_classes: int, seed: int) -> Tensor:
         """Look up the partners of the chosen samples' labels."""
@@ -148,6 +162,11 @@ class TransitionNoise(LabelNoise):
                 f"{float(sums.min()):g} to {float(sums.max()):g}."
             )
         self.matrix = transition.tolist()
+
+    @classmethod
+    def example(cls) -> Self:
+        """For three classes."""
+        return cls([[0.7, 0.2, 0.1], [0.0, 1.0, 0.0], [0.25, 0.25, 0.5]])
 
     def corrupt(self, split: Split, num_classes: int, seed: int) -> Tensor:
         """Deal the new labels out to each class's samples in an order that is drawn."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,9 @@ from torch import Tensor, nn
 from lightning_lossmeta.data.noise.apportion import check_rate
 from lightning_lossmeta.data.noise.base import LabelNoise
 from lightning_lossmeta.data.split import Split
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class InstanceNoise(LabelNoise):
@@ -48,6 +52,11 @@ class InstanceNoise(LabelNoise):
             raise ValueError(f"Expected argument `std` to be above 0 and finite, got {std!r}.")
         self.rate = rate
         self.std = std
+
+    @classmethod
+    def example(cls) -> Self:
+        """Two in five labels."""
+        return cls(0.4)
 
     def corrupt(self, split: Split, num_classes: int, seed: int) -> Tensor:
         """Choose the samples whose labels flip, then the class of each."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -11,6 +12,9 @@ from torch import Tensor
 from lightning_lossmeta.data.noise.base import LabelNoise
 from lightning_lossmeta.data.noise.label_readers import check_form, label_tables, read_labels
 from lightning_lossmeta.data.split import Split, Splits, check_labels
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _TRUE = "clean_label"
 
@@ -39,6 +43,11 @@ class LabelFileNoise(LabelNoise):
         self.path = os.path.expanduser(path)
         check_form(Path(self.path))
         self.key = key
+
+    @classmethod
+    def example(cls) -> Self:
+        """None: it reads a file of somebody's labels."""
+        raise NotImplementedError(f"Expected a file of labels for {cls.__name__}: make one first.")
 
     def check(self, splits: Splits, num_classes: int) -> None:
         """Refuse a file that is longer than the data, if all of them are in the splits.

@@ -144,7 +144,8 @@ class PopulationEvaluator(Evaluator):
             if len(stack) == 1:
                 (member,) = stack.members
                 return {member.index: failure(member.candidate, error)}
-            if isinstance(error, torch.OutOfMemoryError):
+            out_of_memory = isinstance(error, torch.OutOfMemoryError)
+            if out_of_memory:
                 self._limits[stack.task.name] = len(stack) // 2
                 self._compiled.clear()
                 self._widths.clear()
@@ -163,8 +164,9 @@ class PopulationEvaluator(Evaluator):
             }
         # Not in the except clause: there the error would keep the failed stack in memory.
         module = None  # type: ignore[assignment]
-        gc.collect()
-        torch.cuda.empty_cache()
+        if out_of_memory:  # only then is it worth to look at every object there is
+            gc.collect()
+            torch.cuda.empty_cache()
         middle = len(stack) // 2
         return {
             **self._train(stack.part(0, middle), None),

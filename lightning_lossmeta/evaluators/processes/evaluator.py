@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.evaluators.base import Evaluator, Job
@@ -20,6 +20,9 @@ from lightning_lossmeta.evaluators.processes.pickle_cache import PickleCache
 from lightning_lossmeta.evaluators.processes.worker import Setting, WorkerProcess, stop
 from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.task import Task
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 MAX_DEATHS = 2
 
@@ -62,6 +65,11 @@ class ProcessEvaluator(Evaluator):
         self._forget()
         # Runs before multiprocessing waits, at exit, for what is no daemon; and not in forks.
         multiprocessing.util.Finalize(self, stop, args=(self._workers,), exitpriority=10)
+
+    @classmethod
+    def example(cls) -> Self:
+        """A single worker."""
+        return cls(processes=1)
 
     def __reduce__(self) -> tuple[type[ProcessEvaluator], tuple[int | None, float | None]]:
         """Pickle the arguments alone: a copy starts processes of its own."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.families.base import LossFamily
@@ -13,10 +13,13 @@ from lightning_lossmeta.families.expression.loss import ExpressionLoss
 from lightning_lossmeta.families.expression.parser import parse_expression
 from lightning_lossmeta.families.expression.space import ExpressionSpace
 from lightning_lossmeta.families.expression.symbolic import symbolic
-from lightning_lossmeta.families.problem import Problem, link_of, own_loss
+from lightning_lossmeta.families.problem import PROBLEMS, Problem, link_of, own_loss
 from lightning_lossmeta.families.skeleton import Skeleton
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.losses.progress_dependent import depends_on_progress
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _SQUARED = Candidate("square(sub(f, y))", (1.0,) * 3)
 _ABSOLUTE = Candidate("abs(sub(f, y))", (1.0,) * 3)
@@ -85,6 +88,11 @@ class ExpressionFamily(LossFamily):
         self.problem = problem
         self.nonnegative = nonnegative
         self.space = ExpressionSpace(max_height, max_nodes, progress)
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """One for each kind of problem."""
+        return [cls(problem=problem) for problem in PROBLEMS]
 
     def build(self, candidate: Candidate) -> ExpressionLoss:
         """Build the loss of the candidate's expression with its weights."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
@@ -18,8 +19,11 @@ from lightning_lossmeta.families.expression.grammar import (
 from lightning_lossmeta.families.expression.parser import parse_expression
 from lightning_lossmeta.losses.base import Reduction
 from lightning_lossmeta.losses.elementwise import ElementwiseLoss
-from lightning_lossmeta.losses.links import Link
+from lightning_lossmeta.losses.links import LINKS, Link
 from lightning_lossmeta.losses.progress_dependent import register_progress
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 # Above this, softplus is its argument to the last bit of a float64.
 _LINEAR = 40.0
@@ -85,6 +89,17 @@ class ExpressionLoss(ElementwiseLoss):
             raise ValueError(f"Expected argument `theta` to be finite, got {list(theta)!r:.200}.")
         values = torch.tensor([float(value) for value in theta], dtype=torch.float64)
         self.register_buffer("theta", values, persistent=False)
+
+    @classmethod
+    def example(cls, link: Link | None = None) -> Self:
+        """A quotient of the error and the prediction."""
+        return cls("aq(sub(f, y), f)", [0.9, 0.8, 1.1, 2], link=link)
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """Without and with the progress of the training, for each link."""
+        timed = "aq(sub(f, y), add(f, t))", [0.9, 0.8, 1.1, 2, 1, 0.5]
+        return [loss for link in LINKS for loss in (cls.example(link), cls(*timed, link=link))]
 
     def values(self, prediction: Tensor, label: Tensor) -> Tensor:
         """Compute the expression entry by entry."""

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence, Set
 from typing import NamedTuple
 
+from lightning_lossmeta._example import HasExample
 from lightning_lossmeta._fingerprint import describe_arguments, describe_value
 from lightning_lossmeta.evaluation import Evaluation
 
@@ -29,13 +30,14 @@ class Trial(NamedTuple):
 Plan = Generator[Sequence[Trial], Mapping[Trial, Evaluation], Set[int]]
 
 
-class Allocation(ABC):
+class Allocation(HasExample, ABC):
     """Says which trainings a generation is spent on.
 
     A subclass writes :meth:`plan`, a generator: it yields trials, all of which are then trained,
     side by side where the evaluator can, and is sent the results of all trials so far. It ends by
     returning the candidates that it gave up before the others, whose status is ``stopped``. A
-    candidate's objectives are the means over its trials.
+    candidate's objectives are the means over its trials. One that needs arguments also overrides
+    :meth:`example`, by which the contract tests make it.
 
     >>> class TwoRounds(Allocation):
     ...     def plan(self, candidates, tasks):

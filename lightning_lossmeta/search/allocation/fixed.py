@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.search.allocation.base import Allocation, Plan, Trial
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class FixedSeeds(Allocation):
@@ -19,6 +24,11 @@ class FixedSeeds(Allocation):
     def __init__(self, seeds: int = 1) -> None:
         check_at_least(1, seeds=seeds)
         self.seeds = seeds
+
+    @classmethod
+    def example(cls) -> Self:
+        """Two seeds."""
+        return cls(seeds=2)
 
     def plan(self, candidates: int, tasks: int) -> Plan:
         """All trials at once."""

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
-from walking import concrete_subclasses
+from walking import concrete_subclasses, each_example
 
 from lightning_lossmeta.data import (
     InstanceNoise,
@@ -25,13 +25,7 @@ RATES = st.one_of(
     st.sampled_from([0.0, 1e-9, 1e-4, 0.5, 0.999, 1 - 2**-53]), st.floats(0, 1, exclude_max=True)
 )
 SIZES = st.lists(st.integers(0, 40), min_size=2, max_size=8).filter(any)
-MATRIX = [[0.7, 0.2, 0.1], [0.0, 1.0, 0.0], [0.25, 0.25, 0.5]]
-NOISES = {
-    "SymmetricNoise": SymmetricNoise(0.4),
-    "PairFlipNoise": PairFlipNoise(0.4),
-    "TransitionNoise": TransitionNoise(MATRIX),
-    "InstanceNoise": InstanceNoise(0.4),
-}
+each_noise = pytest.mark.parametrize("make", each_example(LabelNoise))
 
 
 def make_split(sizes, seed=0):
@@ -104,22 +98,22 @@ def test_who_flips_is_uniform_too():
     assert 15 < statistic < 75
 
 
-@pytest.mark.parametrize("name", NOISES)
-def test_a_seed_fixes_the_labels_and_another_changes_them(name):
+@each_noise
+def test_a_seed_fixes_the_labels_and_another_changes_them(make):
     split = make_split([50, 60, 70])
-    one, same, other = (NOISES[name].apply(split, 3, seed) for seed in (3, 3, 4))
+    one, same, other = (make().apply(split, 3, seed) for seed in (3, 3, 4))
     assert torch.equal(one.targets, same.targets)
     assert not torch.equal(one.targets, other.targets)
 
 
-@pytest.mark.parametrize("name", NOISES)
-def test_the_global_generators_are_untouched(name):
+@each_noise
+def test_the_global_generators_are_untouched(make):
     before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()
     labels = []
     for seed in (0, 1):
         torch.manual_seed(seed)
         state = torch.get_rng_state()
-        labels.append(NOISES[name].apply(make_split([30, 30, 30]), 3, 5).targets)
+        labels.append(make().apply(make_split([30, 30, 30]), 3, 5).targets)
         assert torch.equal(torch.get_rng_state(), state)
     assert random.getstate() == before[1]
     assert (np.random.get_state()[1] == before[2]).all()
@@ -127,12 +121,12 @@ def test_the_global_generators_are_untouched(name):
     torch.set_rng_state(before[0])
 
 
-@pytest.mark.parametrize("name", NOISES)
-def test_old_labels_inputs_and_positions_are_kept(name):
+@each_noise
+def test_old_labels_inputs_and_positions_are_kept(make):
     split = make_split([40, 40, 40])
     split = Split(split.inputs, split.targets.int(), indices=torch.arange(120))
     old = split.targets.clone()
-    noisy = NOISES[name].apply(split, 3, 0)
+    noisy = make().apply(split, 3, 0)
     assert torch.equal(split.targets, old)
     assert torch.equal(noisy.clean, old)
     assert noisy.targets.dtype == torch.int32
@@ -156,11 +150,9 @@ def test_a_hundred_classes():
     assert torch.allclose(empirical_transition(noisy, 100).diagonal(), torch.tensor(0.2).double())
 
 
-def test_every_noise_of_the_package_is_tested_here():
-    assert {cls.__name__ for cls in concrete_subclasses(LabelNoise)} == {
-        *NOISES,
-        LabelFileNoise.__name__,
-    }
+def test_every_noise_of_the_package_is_tested_here_or_reads_a_file():
+    tested = {type(parameter.values[0]()) for parameter in each_example(LabelNoise)}
+    assert set(concrete_subclasses(LabelNoise)) - tested == {LabelFileNoise}
 
 
 @pytest.mark.parametrize("cls", [SymmetricNoise, PairFlipNoise, InstanceNoise])
@@ -201,7 +193,7 @@ def test_matrices_that_are_none_are_refused(matrix, message):
 
 def test_a_matrix_of_another_number_of_classes_is_refused():
     with pytest.raises(ValueError, match=r"`matrix` to be 4 by 4 .* got 3 by 3"):
-        TransitionNoise(MATRIX).apply(make_split([5] * 4), 4, 0)
+        TransitionNoise.example().apply(make_split([5] * 4), 4, 0)
 
 
 @pytest.mark.parametrize(

@@ -134,10 +134,10 @@ def test_the_evaluators_refuse_or_fall_back(obstacle):
 def test_workers_that_cannot_start_are_one_error(tmp_path):
     (tmp_path / "program.py").write_text(
         "import os\n"
-        "from process_toys import GOOD, ScriptedFamily, tiny_task\n"
-        "from lightning_lossmeta.evaluators import ProcessEvaluator\n"
         'if __name__ != "__main__":\n'
         "    os._exit(7)\n"
+        "from process_toys import GOOD, ScriptedFamily, tiny_task\n"
+        "from lightning_lossmeta.evaluators import ProcessEvaluator\n"
         "try:\n"
         "    if __name__ == '__main__':\n"
         "        ProcessEvaluator(processes=1).evaluate([GOOD], ScriptedFamily(), [tiny_task()])\n"
