@@ -102,7 +102,7 @@ class Session:
     """A partial training session: how one inner fit trains and what it is scored by.
 
     Args:
-        steps: How many steps the optimiser takes.
+        steps: Optimiser steps of a fit.
         objectives: What fits are scored by; the fitness is their weighted sum.
         validations: How many points the validation curve has; the last is always taken.
         horizons: Several steps at which a fit is scored, instead of its end alone; then the curve

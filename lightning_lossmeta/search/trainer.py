@@ -83,7 +83,7 @@ class MetaLossTrainer(pl.Trainer):
             finalists: How the learned loss is chosen among the best on fresh seeds; by default it
                 is the candidate with the best fitness.
             comparison: How the learned loss is compared with others at the end; none by default.
-            run_dir: The run's folder, made by the search; ``runs/FAMILY-TIME-RANDOM`` by default.
+            run_dir: The run's new folder; ``runs/FAMILY-TIME-RANDOM`` by default.
             resume: The folder of a run to go on with.
             seed: What all random numbers derive from; by default that of ``seed_everything``, or 0.
             more_tasks: Further tasks with sessions of their own, scored by as many objectives; a
