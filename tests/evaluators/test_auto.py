@@ -14,6 +14,7 @@ from lightning_lossmeta.evaluators import (
     TrainerEvaluator,
 )
 from lightning_lossmeta.evaluators import auto as auto_file
+from lightning_lossmeta.task import Horizons
 
 
 class _Clock:
@@ -222,3 +223,11 @@ def test_real_evaluators():
     assert time.perf_counter() - started < 60
     assert {item.status for item in found} == {Status.OK}
     assert isinstance(evaluator.chosen["task"], PopulationEvaluator)
+
+
+def test_sessions_with_horizons_are_measured_without_them():
+    task = make_task(steps=12, horizons=Horizons((6, 12)))
+    evaluator = AutoEvaluator([TrainerEvaluator(), PopulationEvaluator()])
+    (chosen,) = evaluator.evaluate([MSE], FAMILY, [task])
+    (alone,) = TrainerEvaluator().evaluate([MSE], FAMILY, [task])
+    assert chosen.fitness == pytest.approx(alone.fitness, abs=0.01)
