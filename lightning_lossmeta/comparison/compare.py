@@ -193,6 +193,7 @@ def _variants(
         task.session,
         steps=settings.steps or task.session.steps,
         validations=0 if tuning else settings.validations,
+        horizons=None,  # what counts is the end of training
         split="val" if tuning else "test",
         callbacks=task.session.callbacks if tuning else (*task.session.callbacks, _SCORES),
     )

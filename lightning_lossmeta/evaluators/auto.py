@@ -223,7 +223,9 @@ class _Probe:
         return min(3, self._shorter - 1)
 
     def _time(self, steps: int, validations: int) -> float:
-        session = replace(self._task.session, steps=steps, validations=validations)
+        session = replace(
+            self._task.session, steps=steps, validations=validations, horizons=None
+        )  # horizons would lie past the end of so short a session
         started = time.perf_counter()
         evaluations = self.evaluator.evaluate(
             self._candidates, self._family, [replace(self._task, session=session)]

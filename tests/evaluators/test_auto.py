@@ -15,6 +15,7 @@ from lightning_lossmeta.evaluators import (
 )
 from lightning_lossmeta.evaluators import auto as auto_file
 from lightning_lossmeta.evaluators.base import Job
+from lightning_lossmeta.task import Horizons
 
 
 class _Clock:
@@ -267,3 +268,11 @@ def test_a_task_is_asked_about_once_however_many_jobs_it_has(clock, monkeypatch)
     jobs = [Job(MSE, task) for _ in range(40)]
     assert len(dict(evaluator.run(jobs, FAMILY))) == 40
     assert len(made) < 5
+
+
+def test_sessions_with_horizons_are_measured_without_them():
+    task = make_task(steps=12, horizons=Horizons((6, 12)))
+    evaluator = AutoEvaluator([TrainerEvaluator(), PopulationEvaluator()])
+    (chosen,) = evaluator.evaluate([MSE], FAMILY, [task])
+    (alone,) = TrainerEvaluator().evaluate([MSE], FAMILY, [task])
+    assert chosen.fitness == pytest.approx(alone.fitness, abs=0.01)

@@ -5,6 +5,7 @@ import pytorch_lightning as pl
 import torch
 from small_search import history, small_search
 from strangers import BlobsData, StrangersNet, WithoutLoss
+from torchmetrics.classification import MulticlassHammingDistance
 
 from lightning_lossmeta import (
     MLP,
@@ -229,10 +230,13 @@ def test_it_is_a_trainer_as_any_other(tmp_path):
 
 
 def test_fitness_can_be_minimised(tmp_path):
-    result = small_search(tmp_path / "run", objectives=(Objective("val_loss", "min"),))
+    metric = MulticlassHammingDistance(10, average="micro")  # the share of errors
+    module = SupervisedModule(MLP(64, [8], 10), metric=metric, metric_name="error")
+    objectives = (Objective("val_error", "min"),)
+    result = small_search(tmp_path / "run", module=module, objectives=objectives)
     fitness = [float(row["fitness"]) for row in history(tmp_path / "run")]
     assert result.evaluation.fitness == max(fitness)
-    assert result.evaluation.metrics["val_loss"] == -result.evaluation.fitness
+    assert result.evaluation.metrics["val_error"] == -result.evaluation.fitness
 
 
 def test_finalists_are_chosen_on_fresh_seeds(tmp_path):
