@@ -9,37 +9,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from lightning_lossmeta import losses
 from lightning_lossmeta.artifacts.artifact import Artifact
+from lightning_lossmeta.artifacts.hand_made import hand_made_losses
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.families import TaylorFamily
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.theory import ALLCNNC_CIFAR10
 
-_BASELINES: dict[str, type[LossFunction]] = {
-    "cross_entropy": losses.CrossEntropy,
-    "label_smoothing": losses.LabelSmoothing,
-    "focal": losses.Focal,
-    "poly1": losses.Poly1,
-    "mean_squared_error": losses.MeanSquaredError,
-    "mean_absolute_error": losses.MeanAbsoluteError,
-    "generalized_cross_entropy": losses.GeneralizedCrossEntropy,
-    "truncated_generalized_cross_entropy": losses.TruncatedGeneralizedCrossEntropy,
-    "symmetric_cross_entropy": losses.SymmetricCrossEntropy,
-    "bootstrap_soft": losses.BootstrapSoft,
-    "bootstrap_hard": losses.BootstrapHard,
-    "normalized_cross_entropy": losses.NormalizedCrossEntropy,
-    "nce_and_rce": losses.NCEAndRCE,
-    "nce_and_mae": losses.NCEAndMAE,
-    "baikal": losses.Baikal,
-    "absolute_cross_entropy": losses.AbsoluteCrossEntropy,
-    "sparse_label_smoothing": losses.SparseLabelSmoothing,
-    "focal_sparse_label_smoothing": losses.FocalSparseLabelSmoothing,
-    "binary_cross_entropy": losses.BinaryCrossEntropy,
-    "regression_squared_error": losses.RegressionSquaredError,
-    "regression_absolute_error": losses.RegressionAbsoluteError,
-    "regression_huber": losses.RegressionHuber,
-}
 _SHORT = {
     "ace": "absolute_cross_entropy",
     "bce": "binary_cross_entropy",
@@ -94,7 +70,7 @@ class ReadyLoss:
 
 def ready_names() -> list[str]:
     """The names that :func:`get_loss` knows: hand-made, published, shipped as files."""
-    return [*_BASELINES, *_PUBLISHED, *_shipped()]
+    return [*hand_made_losses(), *_PUBLISHED, *_shipped()]
 
 
 def get_loss(name: str) -> LossFunction:
@@ -131,8 +107,9 @@ def describe_ready(name: str) -> ReadyLoss:
         hint = f" Did you mean '{ready.get(near[0], near[0])}'?" if near else ""
         raise UnknownLossError(f"there is no ready loss '{name}'.{hint} See lossmeta zoo.")
     full_name = ready[plain]
-    if full_name in _BASELINES:
-        return _baseline(full_name, _BASELINES[full_name])
+    hand_made = hand_made_losses()
+    if full_name in hand_made:
+        return _baseline(full_name, hand_made[full_name])
     if full_name in _PUBLISHED:
         return _learned(full_name, _PUBLISHED[full_name])
     return _from_file(_shipped()[full_name], full_name)
