@@ -25,12 +25,13 @@ class SearchCheckpoint(MetaCallback):
         self._log: HistoryLog | None = None
 
     def on_search_start(self, search: Search) -> None:
-        """Go on after the generations that the state knows of."""
+        """Go on after the generations that the state knows of; at first it knows of none."""
         if (search.directory / STATE_FILE).exists():
             self._log = load_state(search.directory).log
         else:
             self._log = HistoryLog(search.directory / HISTORY_FILE)
             self._log.path.unlink(missing_ok=True)
+            save_state(search, self._log)
 
     def on_generation_end(
         self, search: Search, generation: int, evaluations: list[Evaluation]

@@ -187,7 +187,7 @@ def read_state(directory: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(
             f"Expected a search's state at '{path}', found none: give `resume` the folder of a run "
-            "that finished at least one generation."
+            "that began to train candidates."
         )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

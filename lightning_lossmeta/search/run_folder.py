@@ -79,11 +79,12 @@ def restore(search: Search, evaluator: Evaluator) -> None:
 def resume_hint(search: Search) -> str:
     """What an interrupted search says."""
     done = search.searcher.generation
+    again = f"Go on with: lossmeta search --resume {shlex.quote(str(search.directory))}"
     if done == 0:
-        return "Interrupted before the first generation was done: nothing to resume."
+        return f"Interrupted before the first generation was done. {again}"
     objective = search.objectives[0]
     best = math.nan if search.best is None else objective.signed(search.best.objectives[0])
     return (
         f"Interrupted after {done} of {search.generations} generations (best {objective.monitor} "
-        f"{best:.4f}). Go on with: lossmeta search --resume {shlex.quote(str(search.directory))}"
+        f"{best:.4f}). {again}"
     )

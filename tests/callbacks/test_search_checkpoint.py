@@ -117,7 +117,7 @@ def test_what_is_no_state_is_refused(tmp_path, content, message):
 
 
 def test_no_state_at_all(tmp_path):
-    with pytest.raises(FileNotFoundError, match="finished at least one generation"):
+    with pytest.raises(FileNotFoundError, match="began to train candidates"):
         load_state(tmp_path)
 
 

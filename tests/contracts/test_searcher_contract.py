@@ -79,11 +79,12 @@ def test_asking_twice_is_asking_once(make):
     assert searcher.ask() == searcher.ask()
 
 
-def test_goes_on_from_json_bit_for_bit(make):
-    whole, cut = _run(make(), 6), _run(make(), 3)
+@pytest.mark.parametrize("done", [0, 3])
+def test_goes_on_from_json_bit_for_bit(make, done):
+    whole, cut = _run(make(), 6), _run(make(), done)
     resumed = make()
     restore_searcher(resumed, stored_searcher(cut))
-    assert _run(resumed, 3).ask() == whole.ask()
+    assert _run(resumed, 6 - done).ask() == whole.ask()
     assert stored_searcher(resumed) == stored_searcher(whole)
 
 

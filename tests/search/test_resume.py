@@ -36,7 +36,7 @@ class _StopAt(MetaCallback):
             raise self.error
 
 
-@pytest.mark.parametrize("stopped_at", [1, 2])
+@pytest.mark.parametrize("stopped_at", [0, 1, 2])
 def test_an_interrupted_search_goes_on_bit_for_bit(tmp_path, stopped_at):
     small_search(tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt, match="--resume"):
@@ -56,8 +56,19 @@ def test_an_interrupted_search_goes_on_bit_for_bit(tmp_path, stopped_at):
 
 
 def test_interrupted_before_anything_was_done(tmp_path):
-    with pytest.raises(KeyboardInterrupt, match="nothing to resume"):
+    with pytest.raises(KeyboardInterrupt, match=r"before the first generation was done.*--resume"):
         small_search(tmp_path / "run", [_StopAt(0)])
+    assert small_search(None, resume=str(tmp_path / "run")).directory == tmp_path / "run"
+
+
+def test_interrupted_while_the_evaluator_was_not_chosen(tmp_path):
+    def evaluator():
+        return AutoEvaluator([TrainerEvaluator(), PopulationEvaluator()], good_enough=0.0)
+
+    with pytest.raises(KeyboardInterrupt):
+        small_search(tmp_path / "run", [_StopAt(0)], evaluator=evaluator(), generations=1)
+    small_search(None, resume=str(tmp_path / "run"), evaluator=evaluator(), generations=1)
+    assert len(history(tmp_path / "run")) == 4
 
 
 def test_a_search_goes_on_with_the_evaluator_that_it_chose(tmp_path):
@@ -187,7 +198,7 @@ def test_a_full_disk_leaves_the_last_state_readable(tmp_path, monkeypatch):
 
     def fsync(descriptor):
         calls.append(descriptor)
-        if len(calls) > 6:
+        if len(calls) > 9:
             raise OSError(28, "No space left on device")
         real(descriptor)
 
