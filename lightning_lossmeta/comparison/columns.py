@@ -12,6 +12,7 @@ from lightning_lossmeta.callbacks.fitness.comparison_scores import CALIBRATION, 
 from lightning_lossmeta.comparison.compare import AT_BEST, SECONDS
 from lightning_lossmeta.comparison.markup import one_line
 from lightning_lossmeta.comparison.rows import Row, are_paired, deviation
+from lightning_lossmeta.comparison.verdict import p_text
 
 #: Metrics that a table shows if a row has them, and their headings.
 _METRICS = {
@@ -164,4 +165,4 @@ def _search_minutes(row: Row) -> str:
 
 
 def _p_value(row: Row) -> str:
-    return "" if math.isnan(row.p_value) else f"{row.p_value:.2g}"
+    return "" if math.isnan(row.p_value) else p_text(row.p_value)

@@ -52,6 +52,16 @@ def verdict(
     ]
 
 
+def p_text(p_value: float) -> str:
+    """A p-value with two significant digits, or as many as show its side of :data:`LEVEL`.
+
+    >>> p_text(0.0123), p_text(0.04966), p_text(0.05)
+    ('0.012', '0.0497', '0.05')
+    """
+    texts = (f"{p_value:.{digits}g}" for digits in range(2, 18))
+    return next(text for text in texts if (float(text) < LEVEL) == (p_value < LEVEL))
+
+
 def _sentences(
     rows: Sequence[Row], opposite: Sequence[Row], baseline: str, baseline_better: bool
 ) -> list[str]:
@@ -60,7 +70,7 @@ def _sentences(
     for row, other_way in zip(rows, opposite, strict=True):
         if row.name != baseline:
             outcome, p_value = _outcome(row.p_value, other_way.p_value)
-            outcomes[outcome][row.name] = f"{row.name} (p = {p_value:.2g})"
+            outcomes[outcome][row.name] = f"{row.name} (p = {p_text(p_value)})"
     untested = outcomes.pop(_Outcome.UNTESTED)
     any_better = bool(outcomes[_Outcome.BETTER])
     sentences = []

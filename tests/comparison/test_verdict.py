@@ -3,9 +3,12 @@
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from lightning_lossmeta.comparison import Report, Row, verdict
+from lightning_lossmeta.comparison.verdict import LEVEL, p_text
 
 BASE = (0.80, 0.84, 0.82, 0.85)
 
@@ -93,3 +96,14 @@ def test_every_task_has_sentences_of_its_own():
     assert first.startswith("one: X (p = ")
     assert "worse than CE" in second
     assert f"- {first}" in Report(rows, "score", "CE").markdown()
+
+
+@given(st.one_of(st.floats(0, 1), st.floats(0.049, 0.051)))
+def test_a_printed_p_value_lies_on_its_side_of_the_level(p_value):
+    assert (float(p_text(p_value)) < LEVEL) == (p_value < LEVEL)
+    assert float(p_text(p_value)) == pytest.approx(p_value, rel=0.06)
+
+
+@pytest.mark.parametrize("nearest", [math.nextafter(0.05, 0), math.nextafter(0.05, 1)])
+def test_even_the_float_next_to_the_level(nearest):
+    assert (float(p_text(nearest)) < LEVEL) == (nearest < LEVEL)
