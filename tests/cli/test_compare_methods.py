@@ -161,7 +161,7 @@ def test_a_killed_comparison_goes_on_with_its_search(written, tmp_path):
     folder = tmp_path / "run/searches/task/A-1"
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ})
     until = time.monotonic() + 240
-    while not (folder / "state.json").exists() and time.monotonic() < until:
+    while not _generation_is_stored(folder) and time.monotonic() < until:
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
@@ -173,6 +173,11 @@ def test_a_killed_comparison_goes_on_with_its_search(written, tmp_path):
     folder.parent.parent.parent.rename(tmp_path / "first")
     assert main(arguments) == 0
     assert _told(folder) == resumed
+
+
+def _generation_is_stored(folder):
+    state = folder / "state.json"
+    return state.exists() and json.loads(state.read_text())["history"]["bytes"] > 0
 
 
 def _told(folder):

@@ -217,7 +217,7 @@ def test_what_is_wrong_with_a_task_is_one_clear_message(tmp_path, capsys, change
     assert "Traceback" not in said
     for message in messages:
         assert message in said
-    assert not (tmp_path / "run" / "state.json").exists()
+    assert not (tmp_path / "run" / "history.jsonl").exists(), "no generation was done"
 
 
 @pytest.mark.parametrize("key", ["model", "data.class_path.a", "trainer.accelerator"])

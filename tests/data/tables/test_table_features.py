@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
@@ -29,6 +29,11 @@ def _encoded(train=TRAIN, **columns):
     st.lists(st.sampled_from(["red", "", "a=b", "ß", None]), min_size=10, max_size=10),
     st.permutations(range(10)),
 )
+@example(
+    [0.0, None, 0, None, 1, 3e-40, None, None, None, 0],
+    ["red"] * 10,
+    [0, 1, 2, 3, 5, 6, 4, 7, 8, 9],
+)
 def test_inputs_are_those_of_scikit_learn(numbers, texts, order):
     train = np.array(order[:6])
     frame = pd.DataFrame(
@@ -39,9 +44,7 @@ def test_inputs_are_those_of_scikit_learn(numbers, texts, order):
         with pytest.raises(ValueError, match="to have a value in some training row, got none"):
             _encoded(train, **frame)
         return
-    inputs, names = _encoded(train, **frame)
     known = sorted({text for text in texts if text is not None})
-    assert names == ("n", "m", *(f"t={text}" for text in known))
     steps = [
         ("n", make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), ["n", "m"]),
         ("t", OneHotEncoder(categories=[known], handle_unknown="ignore"), ["t"]),
@@ -49,6 +52,12 @@ def test_inputs_are_those_of_scikit_learn(numbers, texts, order):
     oracle = ColumnTransformer(steps, sparse_threshold=0).fit(frame.iloc[train])
     expected = oracle.transform(frame)
     expected[:, np.ptp(expected[train], axis=0) == 0] = 0
+    if np.abs(expected).max() > np.finfo(np.float32).max:
+        with pytest.raises(ValueError, match="too large beside those of the training rows"):
+            _encoded(train, **frame)
+        return
+    inputs, names = _encoded(train, **frame)
+    assert names == ("n", "m", *(f"t={text}" for text in known))
     assert inputs == pytest.approx(expected, rel=1e-5, abs=1e-5)
 
 
