@@ -84,6 +84,8 @@ from .families import (
     LossFamily as LossFamily,
     NetworkFamily as NetworkFamily,
     NetworkLoss as NetworkLoss,
+    PowerFamily as PowerFamily,
+    PowerLoss as PowerLoss,
     Space as Space,
     TaylorFamily as TaylorFamily,
     TaylorLoss as TaylorLoss,

@@ -8,6 +8,8 @@ from lightning_lossmeta.families.network import NetworkFamily, NetworkSpace
 from lightning_lossmeta.families.network_loss import NetworkLoss
 from lightning_lossmeta.families.normalisation import Normalisation
 from lightning_lossmeta.families.normalised import NormalisedFamily, NormalisedLoss
+from lightning_lossmeta.families.power import PowerFamily
+from lightning_lossmeta.families.power_loss import PowerLoss
 from lightning_lossmeta.families.skeleton import Skeleton
 from lightning_lossmeta.families.spaces import FiniteSpace, Space, VectorSpace
 from lightning_lossmeta.families.taylor import TaylorFamily
@@ -26,6 +28,8 @@ __all__ = [
     "Normalisation",
     "NormalisedFamily",
     "NormalisedLoss",
+    "PowerFamily",
+    "PowerLoss",
     "Skeleton",
     "Space",
     "TaylorFamily",
