@@ -22,6 +22,7 @@ from .callbacks import (
     LearningRateFactor as LearningRateFactor,
     LossNormalisation as LossNormalisation,
     MetaCallback as MetaCallback,
+    NoisyAccuracy as NoisyAccuracy,
     RejectionFilter as RejectionFilter,
     SampleAttraction as SampleAttraction,
     SearchCheckpoint as SearchCheckpoint,

@@ -110,6 +110,10 @@ class Session:
         train_samples: How many training samples a session sees, drawn class-balanced by the task's
             seed; ``None`` for all. Few samples over many steps reward losses that do not memorise.
         learning_rate_factor: Multiplies every learning rate that the module configures.
+        as_if: How many steps the real training has that this session stands for, the one that the
+            module's learning rates are meant for; by default the session stands for itself. Rates
+            are then multiplied by ``as_if / steps``, whatever ``steps`` are: what a loss makes of a
+            network depends on rate times steps more than on either.
         split: The data that score the fit, by the module's ``validation_step``.
         precision: As in ``Trainer``.
         accelerator: As in ``Trainer``.
@@ -129,6 +133,7 @@ class Session:
     horizons: Horizons | None = None
     train_samples: int | None = None
     learning_rate_factor: float = 1.0
+    as_if: int | None = None
     split: Literal["val", "test"] = "val"
     precision: str = "32-true"
     accelerator: str = "auto"
@@ -142,6 +147,8 @@ class Session:
         check_at_least(0, validations=self.validations)
         if self.train_samples is not None:
             check_at_least(1, train_samples=self.train_samples)
+        if self.as_if is not None:
+            check_at_least(1, as_if=self.as_if)
         names = [objective.monitor for objective in self.objectives]
         if not names or len(set(names)) < len(names):
             raise ValueError(
@@ -178,6 +185,20 @@ class Session:
         if self.horizons is not None:
             return math.gcd(*self.horizons.steps)
         return math.ceil(self.steps / max(1, self.validations))
+
+    @property
+    def real_steps(self) -> int:
+        """Optimiser steps of the training that the session stands for."""
+        return self.steps if self.as_if is None else self.as_if
+
+    @property
+    def rate_factor(self) -> float:
+        """What learning rates are multiplied by in all.
+
+        >>> Session(steps=100, as_if=1000, learning_rate_factor=0.5).rate_factor
+        5.0
+        """
+        return self.learning_rate_factor * self.real_steps / self.steps
 
     @property
     def monitor(self) -> str:

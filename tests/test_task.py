@@ -1,6 +1,7 @@
 import copy
 import math
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -201,3 +202,12 @@ def test_horizons_lie_within_the_session_and_share_a_divisor():
 def test_a_session_is_a_value():
     assert Session(steps=5) == Session(steps=5)
     assert copy.deepcopy(Session(steps=5)) == Session(steps=5)
+
+
+def test_a_short_session_stands_for_a_long_training():
+    session = Session(steps=50, as_if=500, learning_rate_factor=0.2)
+    assert (session.real_steps, session.rate_factor) == (500, 2.0)
+    assert replace(session, steps=500).rate_factor == 0.2
+    assert (Session(steps=50).real_steps, Session(steps=50).rate_factor) == (50, 1.0)
+    with pytest.raises(ValueError, match="`as_if`"):
+        Session(as_if=0)

@@ -8,7 +8,7 @@ from lightning_lossmeta.callbacks.filters.archive import SymbolicArchive
 from lightning_lossmeta.callbacks.filters.gradient_equivalence import GradientEquivalence
 from lightning_lossmeta.callbacks.filters.invariant import InvariantCheck
 from lightning_lossmeta.callbacks.filters.rejection import RejectionFilter
-from lightning_lossmeta.callbacks.fitness import FGSMFitness, Fitness
+from lightning_lossmeta.callbacks.fitness import FGSMFitness, Fitness, NoisyAccuracy
 from lightning_lossmeta.callbacks.history import SearchHistory
 from lightning_lossmeta.callbacks.inject import InjectLoss
 from lightning_lossmeta.callbacks.learning_rate import LearningRateFactor
@@ -26,6 +26,7 @@ __all__ = [
     "LearningRateFactor",
     "LossNormalisation",
     "MetaCallback",
+    "NoisyAccuracy",
     "RejectionFilter",
     "SampleAttraction",
     "Search",

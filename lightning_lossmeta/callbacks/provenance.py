@@ -39,6 +39,7 @@ def learned_artifact(
         "steps": session.steps,
         "train_samples": session.train_samples,
         "learning_rate_factor": session.learning_rate_factor,
+        "as_if": session.as_if,
         "precision": session.precision,
         "seed": search.seed,
         "num_classes": search.num_classes,

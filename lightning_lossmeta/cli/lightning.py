@@ -220,7 +220,7 @@ def save_fit_config(result: SearchResult, config: Namespace, main: dict[str, Any
     trainer = {
         "accelerator": config.trainer.accelerator,
         "precision": config.trainer.precision,
-        "max_steps": config.session.steps,
+        "max_steps": config.session.as_if or config.session.steps,
         "max_epochs": -1,
         "callbacks": [
             {

@@ -36,7 +36,8 @@ class ComparisonConfig:
         tuning_seeds: How many other seeds choose its learning rate on the validation split.
         learning_rate_factors: The grid, relative to what the module configures; a single one is
             taken without tuning.
-        steps: Training budget of every fit; ``None`` for that of the task's session.
+        steps: Training budget of every fit; ``None`` for that of the task's session, or of the
+            training that it stands for.
         validations: How many points the curves of a scoring fit have; from these the score at the
             best validation is taken.
 
@@ -191,7 +192,7 @@ def _variants(
     )
     base = replace(
         task.session,
-        steps=settings.steps or task.session.steps,
+        steps=settings.steps or task.session.real_steps,
         validations=0 if tuning else settings.validations,
         horizons=None,  # what counts is the end of training
         split="val" if tuning else "test",

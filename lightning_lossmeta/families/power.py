@@ -67,7 +67,7 @@ class PowerFamily(LossFamily):
         self.problem: Problem = problem
         self.link = link_of(problem)
         self.progress = progress
-        names = NAMES
+        names: tuple[str, ...] = NAMES
         if progress:
             names = tuple(f"{name} {when}" for when in ("first", "last") for name in NAMES)
         self.start = start if isinstance(start, str) else _checked(start, len(names))

@@ -109,12 +109,13 @@ class PowerLoss(ElementwiseLoss):
         """The formula at any positive h (B, n, ...); ``ignore_index`` is not looked for."""
         if not self.link.simplex:
             return super().from_probabilities(h, target)
-        return (soft_target(h, target) * self._of_log(h.log())).sum(dim=1)
+        losses: Tensor = (soft_target(h, target) * self._of_log(h.log())).sum(dim=1)
+        return losses
 
     def _of_log(self, log_p: Tensor) -> Tensor:
         """S [(1 - p^a) / a - c log p] of log p, without cancellation where p is near one."""
         theta = self.theta
         if len(theta) == 6:
             theta = torch.lerp(theta[:3], theta[3:], self.progress.to(theta))  # type: ignore[arg-type]
-        a, c, s = theta.exp().to(log_p.dtype)
+        a, c, s = theta.exp().to(log_p.dtype).unbind()
         return s * (-torch.expm1(a * log_p) / a - c * log_p)

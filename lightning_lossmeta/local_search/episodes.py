@@ -124,7 +124,7 @@ def task_rules(
         task: Its session multiplies the learning rates by a factor.
         step_length: Takes the place of the learning rate; ``None`` keeps it.
     """
-    factor = task.session.learning_rate_factor
+    factor = task.session.rate_factor
     return {
         name: replace(rule, lr=rule.lr * factor if step_length is None else step_length)
         for name, rule in update_rules(*_optimizer(module)).items()

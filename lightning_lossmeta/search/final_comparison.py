@@ -42,7 +42,7 @@ def final_comparison(
         rows = compare_losses(losses, tasks, evaluator, settings, progress, store)
     rows = with_p_values(rows, "learned", session.mode, baseline_better=True)
     score = f"test {session.monitor.removeprefix('val_').replace('_', ' ')}"
-    steps = settings.steps or session.steps
+    steps = settings.steps or session.real_steps
     report = Report(rows, score, "learned", session.mode, baseline_better=True)
     report.write(search.directory)
     console.print(report.table(f"Test data, {steps} steps, each loss at its best learning rate"))

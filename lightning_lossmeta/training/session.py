@@ -42,8 +42,8 @@ def run_session(
     session = task.session
     recorder = Recorder(session)
     callbacks = [recorder, *copy.deepcopy(session.callbacks)]
-    if session.learning_rate_factor != 1.0:
-        callbacks.append(LearningRateFactor(session.learning_rate_factor))
+    if session.rate_factor != 1.0:
+        callbacks.append(LearningRateFactor(session.rate_factor))
     if depends_on_progress(module):
         callbacks.append(TrainingProgress())
     data = prepared_data(task) if data is None else data

@@ -19,10 +19,19 @@ from lightning_lossmeta.training.session import quiet_lightning
 #: Where a session runs, which does not change what it is.
 _PLACES = ("accelerator", "devices")
 
+#: Fields that stored sessions may lack, which means the default.
+_LATER = ("as_if",)
+
 
 def session_fingerprint(session: Session) -> dict[str, Any]:
     """A session without where it runs."""
-    names = [item.name for item in fields(session) if item.name not in _PLACES]
+    usual = Session()
+    names = [
+        item.name
+        for item in fields(session)
+        if item.name not in _PLACES
+        and not (item.name in _LATER and getattr(session, item.name) == getattr(usual, item.name))
+    ]
     return {name: fingerprint(getattr(session, name)) for name in names}
 
 

@@ -3,5 +3,6 @@
 from lightning_lossmeta.callbacks.fitness.base import Fitness
 from lightning_lossmeta.callbacks.fitness.comparison_scores import ComparisonScores
 from lightning_lossmeta.callbacks.fitness.fgsm import FGSMFitness
+from lightning_lossmeta.callbacks.fitness.noisy_accuracy import NoisyAccuracy
 
-__all__ = ["ComparisonScores", "FGSMFitness", "Fitness"]
+__all__ = ["ComparisonScores", "FGSMFitness", "Fitness", "NoisyAccuracy"]
