@@ -82,6 +82,7 @@ from .evaluators import (
 from .families import (
     ExpressionFamily as ExpressionFamily,
     ExpressionLoss as ExpressionLoss,
+    HandMadeFamily as HandMadeFamily,
     LossFamily as LossFamily,
     NetworkFamily as NetworkFamily,
     NetworkLoss as NetworkLoss,
@@ -136,6 +137,7 @@ from .search import (
     Finalists as Finalists,
     FixedSeeds as FixedSeeds,
     MetaLossTrainer as MetaLossTrainer,
+    RacedSeeds as RacedSeeds,
     SearchError as SearchError,
     SearchResult as SearchResult,
 )

@@ -13,6 +13,7 @@ from sympy import Abs, Expr, Float, Max, Min, Symbol, log
 from lightning_lossmeta import losses
 from lightning_lossmeta.artifacts.export_error import ExportError, check_exportable
 from lightning_lossmeta.artifacts.zoo import ReadyLoss
+from lightning_lossmeta.families import HandMadeFamily
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.losses.links import Identity, Link, Softmax
 
@@ -75,6 +76,8 @@ def closed_form(ready: ReadyLoss) -> ClosedForm:
     artifact = ready.artifact
     try:
         if artifact is None:
+            return _baseline_form(ready.loss)
+        if isinstance(artifact.family, HandMadeFamily):
             return _baseline_form(ready.loss)
         expression = artifact.family.expression(artifact.candidate)
     except NotImplementedError:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lightning_lossmeta.artifacts.artifact import Artifact
-from lightning_lossmeta.artifacts.hand_made import hand_made_losses
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.families import TaylorFamily
 from lightning_lossmeta.losses.base import LossFunction
+from lightning_lossmeta.losses.hand_made import hand_made_losses
 from lightning_lossmeta.theory import ALLCNNC_CIFAR10
 
 _SHORT = {

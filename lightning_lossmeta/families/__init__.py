@@ -4,6 +4,7 @@ from lightning_lossmeta.families.base import FrozenCandidate, LossFamily
 from lightning_lossmeta.families.expression.family import ExpressionFamily
 from lightning_lossmeta.families.expression.loss import ExpressionLoss
 from lightning_lossmeta.families.expression.space import ExpressionSpace
+from lightning_lossmeta.families.hand_made import HandMadeFamily
 from lightning_lossmeta.families.network import NetworkFamily, NetworkSpace
 from lightning_lossmeta.families.network_loss import NetworkLoss
 from lightning_lossmeta.families.normalisation import Normalisation
@@ -21,6 +22,7 @@ __all__ = [
     "ExpressionSpace",
     "FiniteSpace",
     "FrozenCandidate",
+    "HandMadeFamily",
     "LossFamily",
     "NetworkFamily",
     "NetworkLoss",

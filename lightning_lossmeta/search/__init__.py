@@ -1,6 +1,6 @@
 """The outer loop of a search: what one is asked for, how its generations go, what it ends with."""
 
-from lightning_lossmeta.search.allocation import Allocation, FixedSeeds
+from lightning_lossmeta.search.allocation import Allocation, FixedSeeds, RacedSeeds
 from lightning_lossmeta.search.loop import SearchError, SearchResult
 from lightning_lossmeta.search.selection import Finalists
 from lightning_lossmeta.search.trainer import MetaLossTrainer
@@ -10,6 +10,7 @@ __all__ = [
     "Finalists",
     "FixedSeeds",
     "MetaLossTrainer",
+    "RacedSeeds",
     "SearchError",
     "SearchResult",
 ]

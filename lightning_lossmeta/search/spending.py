@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 
 from lightning_lossmeta.candidate import Candidate
@@ -34,7 +34,8 @@ def spend(
         on_progress: Called with how many trainings are done, of those asked for by now.
 
     Returns:
-        One evaluation a candidate, in order.
+        One evaluation a candidate, in order. Those that were given up are ``stopped``; their
+        objectives are corrected for the trainings that they did not have.
 
     Raises:
         ValueError: If the allocation leaves a candidate without a trial.
@@ -62,14 +63,17 @@ def spend(
             trials = plan.send(results)
     except StopIteration as end:
         given_up = end.value or frozenset()
+    earned = [_together(number, results, tasks) for number in range(len(candidates))]
+    others = set(range(len(candidates))) - set(given_up)
+    finished = {number for number in others if earned[number].status is Status.OK}
     return [
-        _together(candidate, results, tasks, candidate in given_up)
-        for candidate in range(len(candidates))
+        _stopped(item, number, results, finished) if number in given_up else item
+        for number, item in enumerate(earned)
     ]
 
 
 def _together(
-    candidate: int, results: dict[Trial, Evaluation], tasks: Sequence[Task], given_up: bool
+    candidate: int, results: dict[Trial, Evaluation], tasks: Sequence[Task]
 ) -> Evaluation:
     own = sorted(trial for trial in results if trial.candidate == candidate)
     if not own:
@@ -77,7 +81,34 @@ def _together(
             f"Expected the allocation to train each candidate, got none for number {candidate}."
         )
     names = [tasks[trial.task].name for trial in own]
-    mean = mean_evaluation([results[trial] for trial in own], names)
-    if given_up and mean.status is Status.OK:
-        return replace(mean, status=Status.STOPPED)
-    return mean
+    return mean_evaluation([results[trial] for trial in own], names)
+
+
+def _stopped(
+    item: Evaluation, candidate: int, results: dict[Trial, Evaluation], finished: Set[int]
+) -> Evaluation:
+    """The evaluation of one that was given up, as if it had had the seeds of those that were not.
+
+    Its seeds may have been kinder than the later ones: what those that finished earned on all
+    trainings, less what they earned on its own, is added to its objectives.
+    """
+    if item.status is not Status.OK:
+        return item
+    own = {trial[1:] for trial in results if trial.candidate == candidate}
+    gains = []
+    for other in finished:
+        trials = [trial for trial in results if trial.candidate == other]
+        shared = [trial for trial in trials if trial[1:] in own]
+        if shared:
+            pairs = zip(_mean(results, trials), _mean(results, shared), strict=True)
+            gains.append([everywhere - there for everywhere, there in pairs])
+    if not gains:
+        return replace(item, status=Status.STOPPED)
+    shift = [sum(column) / len(gains) for column in zip(*gains, strict=True)]
+    objectives = tuple(a + b for a, b in zip(item.objectives, shift, strict=True))
+    return replace(item, objectives=objectives, status=Status.STOPPED)
+
+
+def _mean(results: dict[Trial, Evaluation], trials: Sequence[Trial]) -> list[float]:
+    columns = zip(*(results[trial].objectives for trial in trials), strict=True)
+    return [sum(column) / len(trials) for column in columns]

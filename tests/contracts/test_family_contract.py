@@ -125,7 +125,7 @@ def test_equal_keys_are_equal_functions(family):
         equal = by_key.setdefault(key, candidate)
         loss = family.build(candidate)
         torch.testing.assert_close(loss(*_batch(loss)), family.build(equal)(*_batch(loss)))
-    assert len(by_key) > 1
+    assert len(by_key) > 1 or len(getattr(family.space, "structures", ())) == 1
 
 
 def test_a_skeleton_moves_theta_there_and_back(family):

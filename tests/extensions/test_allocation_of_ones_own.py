@@ -51,10 +51,10 @@ def _spend(allocation, count, tasks=1):
     return outcomes, heard
 
 
-def test_those_given_up_are_told_as_stopped_with_what_they_earned():
+def test_those_given_up_are_told_as_stopped_as_if_they_had_had_all_seeds():
     outcomes, heard = _spend(BetterHalf(), 4)
     assert [item.status for item in outcomes] == [Status.STOPPED] * 2 + [Status.OK] * 2
-    assert [item.fitness for item in outcomes] == [0.0, 1.0, 12.0, 13.0]  # means over seeds
+    assert [item.fitness for item in outcomes] == [10.0, 11.0, 12.0, 13.0]  # means over seeds
     assert [len(item.trainings) for item in outcomes] == [0, 0, 3, 3]
     assert [part.objectives for part in outcomes[3].trainings] == [(3.0,), (13.0,), (23.0,)]
     assert heard[-1] == ("training", 8, 8)

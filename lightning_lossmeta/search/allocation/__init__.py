@@ -2,5 +2,6 @@
 
 from lightning_lossmeta.search.allocation.base import Allocation, Plan, Trial
 from lightning_lossmeta.search.allocation.fixed import FixedSeeds
+from lightning_lossmeta.search.allocation.raced import RacedSeeds
 
-__all__ = ["Allocation", "FixedSeeds", "Plan", "Trial"]
+__all__ = ["Allocation", "FixedSeeds", "Plan", "RacedSeeds", "Trial"]

@@ -36,7 +36,9 @@ class Allocation(HasExample, ABC):
     A subclass writes :meth:`plan`, a generator: it yields trials, all of which are then trained,
     side by side where the evaluator can, and is sent the results of all trials so far. It ends by
     returning the candidates that it gave up before the others, whose status is ``stopped``. A
-    candidate's objectives are the means over its trials. One that needs arguments also overrides
+    candidate's objectives are the means over its trials; those of one that was given up are raised
+    by what the others earned on all of their trials beyond those that they share with it, since its
+    seeds may have been harder or kinder. One that needs arguments also overrides
     :meth:`example`, by which the contract tests make it.
 
     >>> class TwoRounds(Allocation):

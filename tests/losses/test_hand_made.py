@@ -7,7 +7,7 @@ import pytest
 
 from lightning_lossmeta import losses
 from lightning_lossmeta.artifacts import find_loss, get_loss, ready_names
-from lightning_lossmeta.artifacts.hand_made import hand_made_losses
+from lightning_lossmeta.losses.hand_made import hand_made_losses
 
 NEW_FILE = '''
 from lightning_lossmeta.losses.classification import ClassificationLoss
