@@ -12,10 +12,12 @@ from lightning_lossmeta.callbacks import Search, SearchHistory
 from lightning_lossmeta.callbacks.provenance import learned_artifact
 from lightning_lossmeta.comparison import ComparisonConfig, Row
 from lightning_lossmeta.evaluation import Evaluation, Status
+from lightning_lossmeta.search.ending import outcome, save_choice
 from lightning_lossmeta.search.final_comparison import final_comparison
+from lightning_lossmeta.search.finals import Choice, final_round
 from lightning_lossmeta.search.generation import Engines, score_generation
 from lightning_lossmeta.search.run_folder import resume_hint
-from lightning_lossmeta.search.selection import Finalists, best_baseline, choose_finalist
+from lightning_lossmeta.search.selection import Finalists, best_baseline
 
 
 class SearchError(RuntimeError):
@@ -28,10 +30,11 @@ class SearchResult:
 
     Args:
         directory: The run's folder.
-        artifact: The best loss.
+        artifact: The best of the learned losses.
         evaluation: Its evaluation in the search.
         comparison: The rows of the final comparison; empty if there was none.
         seconds: Wall time of the search without the comparison.
+        choice: How it did beside the usual losses on fresh seeds; ``None`` without finalists.
     """
 
     directory: Path
@@ -39,11 +42,19 @@ class SearchResult:
     evaluation: Evaluation
     comparison: list[Row]
     seconds: float
+    choice: Choice | None = None
 
     @property
     def learning_rate_factor(self) -> float:
-        """The best factor of the learned loss in the comparison; 1 if there was none."""
-        return self.comparison[0].factor if self.comparison else 1.0
+        """The best factor of the loss in ``best.json``: of the comparison, else of the finalists.
+
+        1 if there was neither.
+        """
+        if self.choice is not None and self.choice.keep_baseline and self.choice.baseline:
+            return self.choice.baseline.factor
+        if self.comparison:
+            return self.comparison[0].factor
+        return 1.0 if self.choice is None else self.choice.learned.factor
 
 
 def run_search(
@@ -67,9 +78,9 @@ def run_search(
     started = time.perf_counter()
     try:
         _generations(search, engines)
-        chosen, choice = _chosen(search, engines, finalists)
-        artifact = learned_artifact(search, chosen, choice)
-        artifact.save(search.directory / "best.json")
+        chosen, made, choice = _chosen(search, engines, finalists)
+        artifact = learned_artifact(search, chosen, made)
+        save_choice(search, artifact, choice)
         seconds = time.perf_counter() - started
         rows: list[Row] = []
         if comparison is not None:
@@ -78,7 +89,7 @@ def run_search(
         raise KeyboardInterrupt(resume_hint(search)) from stop
     finally:
         engines.evaluator.close()
-    return SearchResult(search.directory, artifact, chosen, rows, seconds)
+    return SearchResult(search.directory, artifact, chosen, rows, seconds, choice)
 
 
 def _generations(search: Search, engines: Engines) -> None:
@@ -126,16 +137,17 @@ def _refuse_if_all_failed(evaluations: list[Evaluation]) -> None:
 
 def _chosen(
     search: Search, engines: Engines, finalists: Finalists | None
-) -> tuple[Evaluation, dict[str, Any]]:
-    """What to store, and how it was chosen."""
+) -> tuple[Evaluation, dict[str, Any], Choice | None]:
+    """What was learned, how it was chosen for its file, and the choice itself."""
     if search.best is not None:
         if finalists is None:
-            return search.best, {}
-        chosen = choose_finalist(search, engines.evaluator, finalists)
-        return chosen, {"finalists": asdict(finalists)}
+            return search.best, {}, None
+        choice = final_round(search, engines.evaluator, finalists)
+        described = {"finalists": asdict(finalists), **outcome(search, choice)}
+        return choice.learned.evaluation, described, choice
     if (baseline := best_baseline(search, engines.evaluator)) is not None:
         name, evaluation = baseline
-        return evaluation, {"not_learned": name}
+        return evaluation, {"not_learned": name}, None
     raise SearchError(
         f"No candidate could be trained in {search.searcher.generation} generations; "
         f"'{search.directory / SearchHistory.file_name}' says what became of each. Try another "

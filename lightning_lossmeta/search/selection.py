@@ -1,4 +1,4 @@
-"""What a search ends with: the best of its candidates on fresh seeds, or a baseline."""
+"""How the learned loss of a search is chosen, and what is left where there is none."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from lightning_lossmeta._seeds import Purpose, derived_seed
 from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.callbacks.base import Search
-from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.evaluation import Evaluation, Status
+from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.evaluators.base import Evaluator
 from lightning_lossmeta.task import Task
 
@@ -19,48 +18,36 @@ from lightning_lossmeta.task import Task
 class Finalists:
     """How the learned loss is chosen out of all that a search trained.
 
-    The best fitness of hundreds of short fits is partly luck: the first few are trained again.
+    The best fitness of hundreds of short fits is partly luck. So the first few are trained again on
+    fresh seeds, and with them what the searcher recommends, the start of the search, and the usual
+    losses; a learned loss that is not better than the best of these is not what a search ends with.
 
     Args:
         count: How many of the best candidates are trained again.
-        seeds: On how many fresh seeds each of them is trained.
+        seeds: On how many fresh seeds the better half of them is trained.
+        baselines: Names of the ready losses that they are held against; none if empty. By default
+            those that are usual for the problem, and the loss that the user's module has.
+        learning_rate_factors: A grid, relative to what the session has: each loss is trained at its
+            own best rate. It is widened for losses whose best rate lies at its edge; one number
+            takes that rate for all.
 
     Raises:
-        ValueError: If a number is below 1.
+        ValueError: If a number is below 1, or a factor is not positive or there twice.
     """
 
     count: int = 5
-    seeds: int = 3
+    seeds: int = 5
+    baselines: tuple[str, ...] | None = None
+    learning_rate_factors: tuple[float, ...] = (0.3, 1.0, 3.0)
 
     def __post_init__(self) -> None:
         check_at_least(1, count=self.count, seeds=self.seeds)
-
-
-def choose_finalist(search: Search, evaluator: Evaluator, settings: Finalists) -> Evaluation:
-    """Train the best candidates again and take the one with the best mean fitness.
-
-    Args:
-        search: A search that trained at least one candidate.
-        evaluator: Trains the finalists.
-        settings: How many finalists there are, and on how many seeds each is trained.
-
-    Returns:
-        The chosen candidate with its mean objectives over the fresh seeds; the search's own best,
-        if every finalist diverged.
-    """
-    finalists = _leaders(search, settings.count)
-    rounds = [
-        evaluator.evaluate(finalists, search.family, _fresh_tasks(search, number))
-        for number in range(settings.seeds)
-    ]
-    means = [
-        _mean(candidate, row)
-        for candidate, row in zip(finalists, zip(*rounds, strict=True), strict=True)
-    ]
-    best = max(means, key=lambda item: item.fitness)
-    if not math.isfinite(best.fitness) and search.best is not None:
-        return search.best
-    return best
+        grid = self.learning_rate_factors
+        if not grid or len(set(grid)) < len(grid) or not all(0 < f < math.inf for f in grid):
+            raise ValueError(
+                "Expected argument `learning_rate_factors` to hold positive numbers, each once, "
+                f"got {list(grid)}."
+            )
 
 
 def best_baseline(search: Search, evaluator: Evaluator) -> tuple[str, Evaluation] | None:
@@ -100,26 +87,3 @@ def _fresh_tasks(search: Search, number: int) -> list[Task]:
         replace(task, seed=derived_seed(search.seed, Purpose.FINALISTS, number, position))
         for position, task in enumerate(search.tasks)
     ]
-
-
-def _mean(candidate: Candidate, row: tuple[Evaluation, ...]) -> Evaluation:
-    if not all(item.objectives for item in row):
-        return Evaluation(candidate, status=Status.DIVERGED)
-    columns = zip(*(item.objectives for item in row), strict=True)
-    objectives = tuple(sum(column) / len(row) for column in columns)
-    return Evaluation(candidate, objectives, Status.OK, row[0].weights)
-
-
-def _leaders(search: Search, count: int) -> list[Candidate]:
-    """The candidates with the best fitness of all generations, each once.
-
-    What was cached is another writing of one that was trained.
-    """
-    scored = [
-        item
-        for generation in search.searcher.history
-        for item in generation
-        if item.status is Status.OK
-    ]
-    scored.sort(key=lambda item: -item.fitness)
-    return list(dict.fromkeys(item.candidate for item in scored))[:count]

@@ -63,6 +63,11 @@ class Searcher(HasExample, ABC):
         return math.nan
 
     @property
+    def recommendation(self) -> Candidate | None:
+        """A candidate that it believes in beside those that it asked for, or ``None``."""
+        return None
+
+    @property
     def stop_reason(self) -> str | None:
         """Why there is no point in asking again, or ``None``."""
         return None

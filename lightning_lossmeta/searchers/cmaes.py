@@ -71,6 +71,13 @@ class CMAESSearcher(Searcher):
         return float(self._strategy.sigma) if self._strategy is not None else math.nan
 
     @property
+    def recommendation(self) -> Candidate | None:
+        """The mean of the distribution, which noise moves less than any single candidate."""
+        if self._strategy is None or not self.generation:
+            return None
+        return Candidate(None, tuple(map(float, self._strategy.result.xfavorite)))
+
+    @property
     def stop_reason(self) -> str | None:
         """The numerical conditions under which pycma can't go on; flat fitness is no reason."""
         stop = self._strategy.stop() if self._strategy is not None else {}

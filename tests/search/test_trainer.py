@@ -14,14 +14,11 @@ from lightning_lossmeta import (
     ComparisonConfig,
     DigitsDataModule,
     Evaluation,
-    Finalists,
     InvariantCheck,
     LossNormalisation,
     MetaCallback,
     MetaLossTrainer,
-    PopulationEvaluator,
     SearchError,
-    Session,
     Status,
     SupervisedModule,
     Task,
@@ -29,7 +26,6 @@ from lightning_lossmeta import (
     TrainerEvaluator,
     load_loss,
 )
-from lightning_lossmeta._seeds import Purpose, derived_seed
 from lightning_lossmeta.task import Objective
 
 
@@ -237,34 +233,6 @@ def test_fitness_can_be_minimised(tmp_path):
     fitness = [float(row["fitness"]) for row in history(tmp_path / "run")]
     assert result.evaluation.fitness == max(fitness)
     assert result.evaluation.metrics["val_error"] == -result.evaluation.fitness
-
-
-def test_finalists_are_chosen_on_fresh_seeds(tmp_path):
-    settings = {"searcher": CMAESSearcher(6), "finalists": Finalists(count=3, seeds=2)}
-    result = small_search(tmp_path / "run", **settings)
-    rows = sorted(history(tmp_path / "run"), key=lambda row: -float(row["fitness"]))
-    leaders = [tuple(map(float, row["theta"].split())) for row in rows[:3]]
-    assert result.evaluation.candidate.theta in leaders
-    stored = load_loss(tmp_path / "run" / "best.json").artifact
-    assert stored.candidate == result.evaluation.candidate
-    assert stored.provenance["fitness"] == result.evaluation.fitness
-    assert stored.provenance["finalists"] == {"count": 3, "seeds": 2}
-    means = {}
-    for number in range(2):
-        session = Session(steps=15, validations=1, accelerator="cpu")
-        module = SupervisedModule(MLP(64, [8], 10))
-        seed = derived_seed(7, Purpose.FINALISTS, number, 0)
-        task = Task(module, DigitsDataModule(), session, seed=seed)
-        candidates = [Candidate(None, theta) for theta in leaders]
-        for item in PopulationEvaluator().evaluate(candidates, TaylorFamily(), [task]):
-            means[item.candidate] = means.get(item.candidate, 0) + item.fitness / 2
-    assert result.evaluation.fitness == pytest.approx(max(means.values()))
-
-
-@pytest.mark.parametrize("bad", [{"count": 0}, {"seeds": 0}])
-def test_finalists_refuse_numbers_below_one(bad):
-    with pytest.raises(ValueError, match="at least 1, got 0"):
-        Finalists(**bad)
 
 
 class _Listening(MetaCallback):

@@ -1,0 +1,63 @@
+"""The files that a search leaves at its end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from lightning_lossmeta.artifacts import Artifact
+from lightning_lossmeta.callbacks.base import Search
+from lightning_lossmeta.families.hand_made import HandMadeFamily
+from lightning_lossmeta.search.finals import Choice, sentence
+
+
+def save_choice(search: Search, artifact: Artifact, choice: Choice | None) -> None:
+    """Write ``learned.json``, and ``best.json``: what to train with.
+
+    They are the same unless a usual loss did as well on fresh seeds. Then ``best.json`` holds that
+    one, marked by ``not_learned``, its name, in its provenance. A loss of the user's own, which no
+    file can hold, leaves ``best.json`` the learned one, marked by ``keep``.
+
+    Args:
+        search: The search.
+        artifact: The best of the learned losses.
+        choice: How it did beside the usual ones; ``None`` where they were not trained.
+    """
+    best = artifact
+    if choice is not None:
+        artifact.save(search.directory / "learned.json")
+        best = _baseline(artifact, choice) if choice.keep_baseline else artifact
+    best.save(search.directory / "best.json")
+
+
+def outcome(search: Search, choice: Choice) -> dict[str, Any]:
+    """What came out of the final round, as a learned loss's provenance has it."""
+    found: dict[str, Any] = {"best_learning_rate_factor": choice.learned.factor}
+    if choice.baseline is not None:
+        found["against"] = {
+            "loss": choice.baseline.contender.name,
+            "learning_rate_factor": choice.baseline.factor,
+            "outcome": choice.outcome,
+            "said": sentence(search, choice),
+        }
+    return found
+
+
+def _baseline(artifact: Artifact, choice: Choice) -> Artifact:
+    """The usual loss with the provenance of the search, or the learned one if no file can hold it.
+
+    Args:
+        artifact: The best of the learned losses.
+        choice: One with a baseline that is to be kept.
+    """
+    if choice.baseline is None:
+        return artifact
+    item = choice.baseline.contender
+    loss: Any = item.family.build(item.candidate)
+    try:
+        family = HandMadeFamily(loss.link.problem)
+        candidate = family.read(loss)
+    except (AttributeError, ValueError):  # a user's own loss
+        return replace(artifact, provenance={**artifact.provenance, "keep": item.name})
+    provenance = {**artifact.provenance, "not_learned": item.name}
+    return Artifact.of(family, candidate, provenance)
