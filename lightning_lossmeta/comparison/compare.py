@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pytorch_lightning as pl
 
 from lightning_lossmeta._seeds import Purpose, derived_seed
 from lightning_lossmeta._validation import check_at_least
+from lightning_lossmeta.callbacks.fitness import Fitness
 from lightning_lossmeta.callbacks.fitness.comparison_scores import (
     VALIDATION,
     VALIDATION_ERROR,
@@ -196,7 +198,9 @@ def _variants(
         validations=0 if tuning else settings.validations,
         horizons=None,  # what counts is the end of training
         split="val" if tuning else "test",
-        callbacks=task.session.callbacks if tuning else (*task.session.callbacks, _SCORES),
+        callbacks=task.session.callbacks
+        if tuning
+        else (*map(_on_test, task.session.callbacks), _SCORES),
     )
     return [
         (
@@ -213,6 +217,10 @@ def _variants(
 
 
 _SCORES = ComparisonScores()
+
+
+def _on_test(callback: pl.Callback) -> pl.Callback:
+    return callback.on_test_data() if isinstance(callback, Fitness) else callback
 
 
 def _mean_scores(

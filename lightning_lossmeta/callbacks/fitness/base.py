@@ -54,6 +54,13 @@ class Fitness(MetaCallback):
         del task
         return self
 
+    def on_test_data(self) -> Fitness:
+        """The fitness that scores test data, in a comparison; by default itself.
+
+        For one that allows for faults of the validation data that test data do not have.
+        """
+        return self
+
     def parts(self, data: Any) -> Mapping[str, Iterable[Any]]:
         """Further batches to look at when a validation ends, by name of the part.
 

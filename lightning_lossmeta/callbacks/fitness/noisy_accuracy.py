@@ -33,8 +33,8 @@ class NoisyAccuracy(Fitness):
     Under symmetric noise below (K - 1) / K the first orders classifiers as clean accuracy does, in
     expectation. Where classes are mistaken for certain others it may prefer a network that repeats
     the wrong labels; the second is an unbiased estimate of clean accuracy there (Natarajan et al.
-    2013), with more variance. Logs ``val_noisy_accuracy`` and its standard error,
-    ``val_noisy_accuracy_error``, the standard deviation of the mean over samples.
+    2013), with more variance. Logs ``val_estimated_accuracy`` and its standard error,
+    ``val_estimated_accuracy_error``, the standard deviation of the mean over samples.
 
     Args:
         transition: The noise's transition matrix T, K rows of K probabilities; by default none.
@@ -49,11 +49,11 @@ class NoisyAccuracy(Fitness):
             a point.
 
     >>> NoisyAccuracy([[0.9, 0.1], [0.2, 0.8]]).objectives
-    (Objective(monitor='val_noisy_accuracy', mode='max', weight=1.0),)
+    (Objective(monitor='val_estimated_accuracy', mode='max', weight=1.0),)
     """
 
-    name = "val_noisy_accuracy"
-    error_name = "val_noisy_accuracy_error"
+    name = "val_estimated_accuracy"
+    error_name = "val_estimated_accuracy_error"
 
     def __init__(self, transition: Sequence[Sequence[float]] | None = None) -> None:
         self.transition = None if transition is None else [list(map(float, r)) for r in transition]
@@ -80,6 +80,10 @@ class NoisyAccuracy(Fitness):
             _check_classes(self.transition, classes)
         _warn_if_few(task)
         return self
+
+    def on_test_data(self) -> NoisyAccuracy:
+        """Without the matrix, since the labels of test data are clean."""
+        return NoisyAccuracy()
 
     def measure(
         self, networks: Networks, part: str, inputs: Tensor, target: Tensor

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -6,9 +8,11 @@ from torch import nn
 from lightning_lossmeta.callbacks import NoisyAccuracy
 from lightning_lossmeta.callbacks.fitness.base import SCORED
 from lightning_lossmeta.candidate import Candidate
+from lightning_lossmeta.comparison import ComparisonConfig, compare_losses
 from lightning_lossmeta.data import DigitsDataModule, SymmetricNoise
 from lightning_lossmeta.evaluators import PopulationEvaluator, TrainerEvaluator
 from lightning_lossmeta.families import PowerFamily
+from lightning_lossmeta.losses import CrossEntropy
 from lightning_lossmeta.models import LogisticRegression
 from lightning_lossmeta.modules import SupervisedModule
 from lightning_lossmeta.modules.networks import networks_of
@@ -72,14 +76,14 @@ def test_scores_a_stack_as_it_scores_each_network():
     task = Task(lambda: SupervisedModule(LogisticRegression(64, 10)), data, Session(steps=30))
     with pytest.warns(UserWarning, match="can't be told apart"):
         task = fitness.configure_task(task)
-    assert [item.monitor for item in task.session.objectives] == ["val_noisy_accuracy"]
+    assert [item.monitor for item in task.session.objectives] == ["val_estimated_accuracy"]
     family = PowerFamily()
     candidates = [Candidate(None, (a, -4.0, 0.5)) for a in (-1.0, 0.0, 0.7)]
     stacked = PopulationEvaluator().evaluate(candidates, family, [task])
     single = TrainerEvaluator().evaluate(candidates, family, [task])
     assert [one.fitness for one in stacked] == pytest.approx([two.fitness for two in single])
     assert len({item.fitness for item in single}) > 1
-    assert 0.01 < single[0].metrics["val_noisy_accuracy_error"] < 0.05
+    assert 0.01 < single[0].metrics["val_estimated_accuracy_error"] < 0.05
 
 
 @pytest.mark.parametrize(
@@ -101,3 +105,17 @@ def test_refuses_a_matrix_for_another_number_of_classes():
     task = Task(lambda: SupervisedModule(LogisticRegression(64, 10)), DigitsDataModule())
     with pytest.raises(ValueError, match="10 rows, one a class, got 3"):
         NoisyAccuracy(PAIRS.tolist()).prepare(task)
+
+
+def test_clean_test_labels_are_scored_without_the_matrix():
+    data = DigitsDataModule(noise=SymmetricNoise(0.4), noisy_validation=True)
+    matrix = (torch.eye(10) * 0.6 - torch.eye(10) * 0.4 / 9 + 0.4 / 9).tolist()
+    session = Session(steps=30)
+    task = Task(lambda: SupervisedModule(LogisticRegression(64, 10)), data, session)
+    with pytest.warns(UserWarning, match="can't be told apart"):
+        task = NoisyAccuracy(matrix).configure_task(task)
+    settings = ComparisonConfig(seeds=2, learning_rate_factors=(1.0,))
+    (row,) = compare_losses({"CE": CrossEntropy()}, task, TrainerEvaluator(), settings)
+    plain = replace(task, session=session)
+    (other,) = compare_losses({"CE": CrossEntropy()}, plain, TrainerEvaluator(), settings)
+    assert row.scores == pytest.approx(other.scores)
