@@ -33,9 +33,11 @@ from lightning_lossmeta.cli.endings import WRONG_INPUT, interrupted
 from lightning_lossmeta.cli.help_pages import TrainerHelp
 from lightning_lossmeta.cli.trust import confirm, seal
 from lightning_lossmeta.cli.yaml_files import check_configs
+from lightning_lossmeta.comparison import ComparisonError
 from lightning_lossmeta.search import MetaLossTrainer, SearchError, SearchResult
 from lightning_lossmeta.search.run_folder import new_directory
 from lightning_lossmeta.task import Objective, Session, Task
+from lightning_lossmeta.training import MachineError
 from lightning_lossmeta.training.session import quiet_lightning
 
 if TYPE_CHECKING:
@@ -51,6 +53,10 @@ _NOT_OPTIONS: set[str | int] = {
     "callbacks",
     "split",
 }
+
+
+#: Errors whose text is for the user as it is.
+_CLEAR = (SearchError, ComparisonError, MachineError)
 
 
 class SaveSearchConfig(MetaCallback):
@@ -282,8 +288,11 @@ def run(arguments: list[str]) -> int:
         )
     except KeyboardInterrupt as stop:
         return interrupted(stop)
-    except (ValueError, TypeError, OSError, SearchError) as error:
-        message = str(error) if isinstance(error, SearchError) else complaint(error)
+    except _CLEAR as error:
+        print(f"lossmeta: {error}", file=sys.stderr)
+        return WRONG_INPUT
+    except (ValueError, TypeError, OSError) as error:
+        message = complaint(error)
         if message is None:
             raise
         print(f"lossmeta: {message}", file=sys.stderr)

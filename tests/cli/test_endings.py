@@ -15,8 +15,9 @@ import yaml
 from interrupts import hears_ctrl_c
 
 from lightning_lossmeta.__main__ import main
+from lightning_lossmeta._machine import machine_trouble
 from lightning_lossmeta.artifacts import files
-from lightning_lossmeta.cli.endings import interrupted, last_words, machine_trouble
+from lightning_lossmeta.cli.endings import interrupted, last_words
 from lightning_lossmeta.cli.streams import SteadyStream, steady_streams
 
 ROOT = Path(__file__).parents[2]

@@ -38,6 +38,7 @@ from lightning_lossmeta.modules.methods import TrainingMethod
 from lightning_lossmeta.search.preflight import check_loss, check_task
 from lightning_lossmeta.search.run_folder import new_directory
 from lightning_lossmeta.task import Objective, Session, Task
+from lightning_lossmeta.training import MachineError
 
 DEFAULT_LOSSES = (
     "cross_entropy",
@@ -50,7 +51,7 @@ DEFAULT_LOSSES = (
 
 
 #: Errors whose text is for the user as it is.
-_CLEAR = (ArtifactError, UnknownLossError, ComparisonError)
+_CLEAR = (ArtifactError, UnknownLossError, ComparisonError, MachineError)
 
 
 @dataclass

@@ -132,8 +132,8 @@ class Searches:
             artifact = _search(make_search_method(config), task, seed, place.folder)
         except SearchError as error:
             raise ValueError(
-                f"Expected {method} to learn a loss on {task.name}: {error} Leave it out, or "
-                "change its settings."
+                f"Expected {method} to learn a loss on {task.name}: {error.reason} Leave it out, "
+                "or change its settings."
             ) from None
         provenance = {**artifact.provenance, "method": identity, "method_name": method}
         artifact = replace(artifact, provenance=provenance)

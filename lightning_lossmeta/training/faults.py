@@ -1,0 +1,109 @@
+"""Whose fault an error is: that of the loss in training, or that of the machine and the data.
+
+All candidates of a generation see the same batches on the same machine. So what goes wrong while
+data are read, on a disk, in a device or in another process says nothing about a candidate: it stops
+the work, which goes on from there once the machine is well again.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from types import FrameType
+
+import pytorch_lightning as pl
+import torch
+
+from lightning_lossmeta._machine import machine_trouble
+from lightning_lossmeta.losses.base import ExactBuffers, LossFunction
+
+#: Where batches are made, in this process or by way of it in those of a data loader.
+_READING = ("torch.utils.data", "lightning_lossmeta.data.")
+
+#: A device that is gone, or can't be used any more by this process.
+_DEVICE: tuple[type[Exception], ...] = (
+    (torch.AcceleratorError,) if hasattr(torch, "AcceleratorError") else ()
+)
+
+
+class MachineError(RuntimeError):
+    """The machine or the data failed, no candidate: work stops, and goes on from there later.
+
+    Args:
+        reason: What went wrong.
+
+    Attributes:
+        advice: How to go on, where that is known.
+    """
+
+    advice = ""
+
+    @property
+    def reason(self) -> str:
+        """What went wrong, without the advice."""
+        return str(self.args[0])
+
+    def __str__(self) -> str:
+        return f"{self.reason} {self.advice}".strip()
+
+
+def machine_error(error: BaseException) -> MachineError | None:
+    """The error as one of the machine; ``None`` if it may be a loss's or a module's own.
+
+    The machine's are those of the operating system (``OSError``) and of a device, and whatever is
+    raised while batches are made. What comes out of a loss is its own, of whatever type.
+
+    Args:
+        error: What a training raised, with its traceback.
+
+    >>> machine_error(OSError(5, "Input/output error", "images.zip")).reason
+    "Input/output error: 'images.zip'; look at the disk. What was written before is kept."
+    >>> machine_error(ValueError("Expected a better loss."))
+    """
+    if isinstance(error, MachineError):
+        return error
+    if isinstance(error, _DEVICE) and not isinstance(error, torch.OutOfMemoryError):
+        return MachineError(_named(error))  # wherever it comes up: devices report it late
+    frames = list(_frames(error))
+    if _is_of_a_loss(frames):
+        return None
+    if isinstance(error, OSError):
+        return MachineError(machine_trouble(error) or _named(error))
+    if any(_is_reading(frame) for frame in frames):
+        return MachineError(f"The data can't be read: {_named(error)}")
+    return None
+
+
+def _named(error: BaseException) -> str:
+    """Type, text and place on one line; of an error in a data loader's process its own."""
+    text = str(error)
+    if "\nOriginal Traceback" in text:
+        return f"{text.strip().splitlines()[-1]}."
+    place = traceback.extract_tb(error.__traceback__)[-1:]
+    where = "".join(f" ({frame.filename}, line {frame.lineno})" for frame in place)
+    return f"{type(error).__name__}: {' '.join(text.split())}{where}."
+
+
+def _frames(error: BaseException) -> Iterator[FrameType]:
+    trace = error.__traceback__
+    while trace is not None:
+        yield trace.tb_frame
+        trace = trace.tb_next
+
+
+def _is_of_a_loss(frames: list[FrameType]) -> bool:
+    """Whether an error came out of a loss, or of what a module in training has for one."""
+    held: list[object] = []
+    for frame in frames:
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, (LossFunction, ExactBuffers)) or any(owner is loss for loss in held):
+            return True
+        if isinstance(owner, pl.LightningModule):
+            held.append(owner.__dict__.get("_modules", {}).get("loss_fn"))
+    return False
+
+
+def _is_reading(frame: FrameType) -> bool:
+    owner = frame.f_locals.get("self")
+    name = f"{frame.f_globals.get('__name__')}."
+    return isinstance(owner, pl.LightningDataModule) or name.startswith(_READING)
