@@ -191,13 +191,20 @@ class MetaLossTrainer(pl.Trainer):
     def _meta_callbacks(self) -> list[MetaCallback]:
         """The user's, then those that every search has unless the user gave their own.
 
-        The checkpoint comes last: what it says was done is then in every other file.
+        The history comes first, since others read it. The checkpoint comes last: what it says was
+        done is then in every other file.
         """
         given = [item for item in self.callbacks if isinstance(item, MetaCallback)]  # type: ignore[attr-defined]
         for kind in (CandidateCurves, SearchHistory, SearchProgress, SearchCheckpoint):
             if not any(isinstance(item, kind) for item in given):
                 given.append(kind())
-        return sorted(given, key=lambda item: isinstance(item, SearchCheckpoint))
+        return sorted(
+            given,
+            key=lambda item: (
+                isinstance(item, SearchCheckpoint),
+                not isinstance(item, SearchHistory),
+            ),
+        )
 
 
 def _named_tasks(main: Task, more: list[Task]) -> list[Task]:

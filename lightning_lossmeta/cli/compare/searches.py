@@ -217,11 +217,13 @@ def _set_aside(folder: Path) -> None:
 
 
 def _seconds(folder: Path) -> float:
+    """What a search's candidates took; NaN where its history is missing or damaged."""
     path = folder / SearchHistory.file_name
-    if not path.exists():
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return sum(float(row["seconds"]) for row in csv.DictReader(file))
+    except (FileNotFoundError, csv.Error, LookupError, TypeError, ValueError):
         return float("nan")
-    with path.open(newline="", encoding="utf-8") as file:
-        return sum(float(row["seconds"]) for row in csv.DictReader(file))
 
 
 def with_search_seconds(rows: Sequence[Row], learned: Mapping[str, LearnedLossRun]) -> list[Row]:
