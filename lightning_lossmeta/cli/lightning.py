@@ -38,6 +38,7 @@ from lightning_lossmeta.search import MetaLossTrainer, SearchError, SearchResult
 from lightning_lossmeta.search.run_folder import new_directory
 from lightning_lossmeta.task import Objective, Session, Task
 from lightning_lossmeta.training import MachineError
+from lightning_lossmeta.training.faults import with_advice
 from lightning_lossmeta.training.session import quiet_lightning
 
 if TYPE_CHECKING:
@@ -200,7 +201,9 @@ class LossmetaCLI(LightningCLI):
         """Say what was found and what to type next."""
         result = self.search_result
         main = next(iter(self._task_configs().values()))
-        save_fit_config(result, self.config["search"], main)
+        again = f"Go on with: lossmeta search --resume {shlex.quote(str(result.directory))}"
+        with with_advice(lambda: again):
+            save_fit_config(result, self.config["search"], main)
         best, board, fit = (
             shlex.quote(str(result.directory / name))
             for name in ("best.json", "tensorboard", "fit.yaml")

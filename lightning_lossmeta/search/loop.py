@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from lightning_lossmeta.search.finals import Choice, final_round
 from lightning_lossmeta.search.generation import Engines, score_generation
 from lightning_lossmeta.search.run_folder import go_on, resume_hint
 from lightning_lossmeta.search.selection import Finalists, best_baseline
-from lightning_lossmeta.training.faults import machine_error
+from lightning_lossmeta.training.faults import with_advice
 
 
 class SearchError(RuntimeError):
@@ -89,25 +90,28 @@ def run_search(
         MachineError: If the machine or the data failed, with what to type to go on.
         KeyboardInterrupt: On Ctrl-C, with what to type to go on.
     """
-    started = time.perf_counter()
     try:
-        _generations(search, engines)
-        chosen, made, choice = _chosen(search, engines, finalists)
-        artifact = learned_artifact(search, chosen, made)
-        save_choice(search, artifact, choice)
-        seconds = time.perf_counter() - started
-        rows: list[Row] = []
-        if comparison is not None:
-            rows = final_comparison(search, artifact, engines.evaluator, comparison)
+        with with_advice(lambda: go_on(search)), closing(engines.evaluator):
+            return _to_its_end(search, engines, finalists, comparison)
     except (KeyboardInterrupt, SystemExit) as stop:
         raise KeyboardInterrupt(resume_hint(search)) from stop
-    except Exception as error:
-        if (machine := machine_error(error)) is None:
-            raise
-        machine.advice = go_on(search)
-        raise machine from error
-    finally:
-        engines.evaluator.close()
+
+
+def _to_its_end(
+    search: Search,
+    engines: Engines,
+    finalists: Finalists | None,
+    comparison: ComparisonConfig | None,
+) -> SearchResult:
+    started = time.perf_counter()
+    _generations(search, engines)
+    chosen, made, choice = _chosen(search, engines, finalists)
+    artifact = learned_artifact(search, chosen, made)
+    save_choice(search, artifact, choice)
+    seconds = time.perf_counter() - started
+    rows: list[Row] = []
+    if comparison is not None:
+        rows = final_comparison(search, artifact, engines.evaluator, comparison)
     return SearchResult(search.directory, artifact, chosen, rows, seconds, choice)
 
 

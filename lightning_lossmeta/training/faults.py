@@ -8,7 +8,8 @@ the work, which goes on from there once the machine is well again.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 import pytorch_lightning as pl
@@ -72,6 +73,41 @@ def machine_error(error: BaseException) -> MachineError | None:
     if any(_is_reading(frame) for frame in frames):
         return MachineError(f"The data can't be read: {_named(error)}")
     return None
+
+
+def refuse_machine_error(error: Exception, advice: str = "") -> None:
+    """Do nothing about an error that may be a loss's or a module's own.
+
+    Args:
+        error: What a training raised.
+        advice: How to go on.
+
+    Raises:
+        MachineError: If it is one of the machine.
+    """
+    if (machine := machine_error(error)) is None:
+        return
+    machine.advice = advice or machine.advice
+    if machine is error:
+        raise machine
+    raise machine from error
+
+
+@contextmanager
+def with_advice(advice: Callable[[], str]) -> Iterator[None]:
+    """Say how to go on after what the machine fails with in the block.
+
+    Args:
+        advice: Called when something failed.
+
+    Raises:
+        MachineError: If the machine failed.
+    """
+    try:
+        yield
+    except Exception as error:
+        refuse_machine_error(error, advice())
+        raise
 
 
 def _named(error: BaseException) -> str:

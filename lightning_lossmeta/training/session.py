@@ -20,7 +20,7 @@ from lightning_lossmeta.families.base import UnusableLossError
 from lightning_lossmeta.losses.progress_dependent import depends_on_progress
 from lightning_lossmeta.task import Task
 from lightning_lossmeta.training.data_view import prepared_data
-from lightning_lossmeta.training.faults import machine_error
+from lightning_lossmeta.training.faults import refuse_machine_error
 from lightning_lossmeta.training.recorder import Recorder
 
 
@@ -118,6 +118,5 @@ def failure(candidate: Candidate, error: Exception) -> Evaluation:
     """
     if isinstance(error, UnusableLossError):
         return Evaluation(candidate, status=Status.REJECTED, message=str(error))
-    if (machine := machine_error(error)) is not None:
-        raise machine from error
+    refuse_machine_error(error)
     return Evaluation(candidate, status=Status.FAILED, message=f"{type(error).__name__}: {error}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from lightning_lossmeta.artifacts import write_atomic
@@ -25,7 +26,7 @@ from lightning_lossmeta.comparison import (
 from lightning_lossmeta.comparison.progress import ComparisonProgress
 from lightning_lossmeta.search.run_lock import run_lock
 from lightning_lossmeta.task import Task
-from lightning_lossmeta.training.faults import machine_error
+from lightning_lossmeta.training.faults import with_advice
 
 
 def main(argv: list[str]) -> int:
@@ -38,16 +39,12 @@ def _run(request: Request) -> None:
     with run_lock(directory):
         write_atomic(directory / "config.yaml", request.text)
         try:
-            _compare(request)
+            with with_advice(lambda: _go_on(directory)), closing(request.evaluator):
+                _compare(request)
         except (KeyboardInterrupt, SystemExit) as stop:
             raise KeyboardInterrupt(
                 f"Interrupted; what was trained is kept. {_go_on(directory)}"
             ) from stop
-        except Exception as error:
-            if (machine := machine_error(error)) is None:
-                raise
-            machine.advice = _go_on(directory)
-            raise machine from error
 
 
 def _go_on(directory: Path) -> str:
@@ -58,10 +55,7 @@ def _go_on(directory: Path) -> str:
 def _compare(request: Request) -> None:
     directory = request.directory
     tasks = [task for task, _ in request.tasks.values()]
-    try:
-        rows = _compared(request, tasks, RunStore(directory / "trainings"))
-    finally:
-        request.evaluator.close()
+    rows = _compared(request, tasks, RunStore(directory / "trainings"))
     refuse_if_all_failed(rows)
     reports = _reports(request, rows)
     report = reports[""]
