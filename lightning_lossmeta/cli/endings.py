@@ -6,8 +6,25 @@ import signal
 import sys
 import threading
 
+from lightning_lossmeta._machine import machine_trouble
+
 WRONG_INPUT = 2
 INTERRUPTED = 130
+
+
+def prepare_process() -> None:
+    """Have SIGTERM end a command as Ctrl-C does, and a full disk told once.
+
+    A thread that writes TensorBoard's files hands its error to the main thread, which tells it.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    threading.excepthook = _thread_failed
+
+
+def _thread_failed(arguments: threading.ExceptHookArgs) -> None:
+    error = arguments.exc_value
+    if not isinstance(error, OSError) or machine_trouble(error) is None:
+        threading.__excepthook__(arguments)
 
 
 def interrupted(stop: KeyboardInterrupt) -> int:

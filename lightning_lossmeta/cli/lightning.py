@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
 import warnings
 from contextlib import nullcontext
@@ -29,7 +28,7 @@ from lightning_lossmeta.cli.configuration import (
     make_data,
     patched,
 )
-from lightning_lossmeta.cli.endings import WRONG_INPUT, interrupted
+from lightning_lossmeta.cli.endings import WRONG_INPUT, interrupted, prepare_process
 from lightning_lossmeta.cli.help_pages import TrainerHelp
 from lightning_lossmeta.cli.trust import confirm, seal
 from lightning_lossmeta.cli.yaml_files import check_configs
@@ -272,7 +271,7 @@ def _with_stored_config(arguments: list[str], trusted: bool) -> list[str]:
 def run(arguments: list[str]) -> int:
     """Run a Lightning subcommand, printing what a user got wrong without a traceback."""
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    prepare_process()
     try:
         add_current_folder()
         if arguments[0] == "search":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from lightning_lossmeta.cli.configuration import (
     as_dict,
     complaint,
 )
-from lightning_lossmeta.cli.endings import WRONG_INPUT, interrupted
+from lightning_lossmeta.cli.endings import WRONG_INPUT, interrupted, prepare_process
 from lightning_lossmeta.cli.search_methods import make_search_method, read_search_method
 from lightning_lossmeta.cli.yaml_files import check_configs
 from lightning_lossmeta.comparison import (
@@ -141,7 +140,7 @@ class Request:
 
 def reported(work: Callable[[], None]) -> int:
     """Do something; tell what the user got wrong in one message, without a traceback."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    prepare_process()
     try:
         work()
     except KeyboardInterrupt as stop:
