@@ -65,12 +65,13 @@ def machine_error(error: BaseException) -> MachineError | None:
         return error
     if isinstance(error, _DEVICE) and not isinstance(error, torch.OutOfMemoryError):
         return MachineError(_named(error))  # wherever it comes up: devices report it late
-    frames = list(_frames(error))
-    if _is_of_a_loss(frames):
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    reading = max((n for n, frame in enumerate(frames) if _is_reading(frame)), default=-1)
+    if max(_of_losses(frames), default=-1) > reading:  # the innermost of them raised it
         return None
     if isinstance(error, OSError):
         return MachineError(machine_trouble(error) or _named(error))
-    if any(_is_reading(frame) for frame in frames):
+    if reading >= 0:
         return MachineError(f"The data can't be read: {_named(error)}")
     return None
 
@@ -120,23 +121,16 @@ def _named(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(text.split())}{where}."
 
 
-def _frames(error: BaseException) -> Iterator[FrameType]:
-    trace = error.__traceback__
-    while trace is not None:
-        yield trace.tb_frame
-        trace = trace.tb_next
-
-
-def _is_of_a_loss(frames: list[FrameType]) -> bool:
-    """Whether an error came out of a loss, or of what a module in training has for one."""
+def _of_losses(frames: list[FrameType]) -> Iterator[int]:
+    """The places of frames of a loss, or of what a module in training has for one."""
     held: list[object] = []
-    for frame in frames:
+    for number, frame in enumerate(frames):
         owner = frame.f_locals.get("self")
-        if isinstance(owner, (LossFunction, ExactBuffers)) or any(owner is loss for loss in held):
-            return True
-        if isinstance(owner, pl.LightningModule):
-            held.append(owner.__dict__.get("_modules", {}).get("loss_fn"))
-    return False
+        own = owner is not None and any(owner is loss for loss in held)
+        if own or isinstance(owner, (LossFunction, ExactBuffers)):
+            yield number
+        if isinstance(owner, pl.LightningModule) and "loss_fn" in owner._modules:
+            held.append(owner.loss_fn)
 
 
 def _is_reading(frame: FrameType) -> bool:
