@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
 import sys
 import threading
@@ -43,7 +44,14 @@ def interrupted(stop: KeyboardInterrupt) -> int:
     finally:
         if main:
             signal.signal(signal.SIGINT, before)
+            atexit.register(_exit_quietly)  # registered last, it runs before the others
     return INTERRUPTED
+
+
+def _exit_quietly() -> None:
+    """Have no further Ctrl-C end in a traceback of whatever the interpreter is tidying up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def last_words(stop: BaseException) -> str:

@@ -98,7 +98,9 @@ class MetaLossTrainer(pl.Trainer):
             ValueError: If an argument is out of its range or does not fit the others.
             FileExistsError: If the run's folder exists.
             RunLockedError: If another process works in it.
-            SearchError: If neither a candidate nor a baseline could be trained.
+            SearchError: If every candidate of a generation failed, or neither a candidate nor a
+                baseline could be trained.
+            MachineError: If data, a disk or a worker are gone; says how to go on from there.
             KeyboardInterrupt: On Ctrl-C, after the state was saved.
 
         Examples:

@@ -26,7 +26,8 @@ QUICKSTART = str(ROOT / "configs" / "search" / "quickstart.yaml")
 TINY = ["--generations", "1", "--session.steps", "4", "--searcher.init_args.population", "4"]
 TINY += ["--comparison", "null", "--evaluator", "lightning_lossmeta.PopulationEvaluator"]
 STOPPED = """
-import signal, sys, time
+import atexit, signal, sys, time
+atexit.register(lambda: print("leaving", flush=True) or time.sleep(1))
 from lightning_lossmeta.cli.endings import interrupted
 signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
@@ -59,6 +60,8 @@ def test_a_second_ctrl_c_does_not_lose_the_words():
     for expected in ("ready\n", "closing\n"):
         assert process.stdout.readline() == expected
         process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "leaving\n"
+    process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert said == "\nGo on with: lossmeta search --resume 'my run'\n"
