@@ -74,7 +74,7 @@ class RunStore:
                 return None
             try:
                 stored = json.loads(path.read_text("utf-8"))
-                if stored["digest"] != digest([stored["training"], stored["result"]]):
+                if stored["digest"] != _digest(stored["training"], stored["result"]):
                     raise ValueError("it was changed")
                 self._results[name] = _read(stored["result"])
             except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
@@ -99,7 +99,7 @@ class RunStore:
             content = {
                 "training": identity,
                 "result": written,
-                "digest": digest([identity, written]),
+                "digest": _digest(identity, written),
             }
             write_atomic(self.directory / f"{name}.json", json.dumps(content, indent=1) + "\n")
 
@@ -219,6 +219,11 @@ def _written(result: Evaluation) -> dict[str, Any]:
     del values["candidate"]["theta"], values["trainings"]
     values["status"] = result.status.value
     return _with_text(values)  # type: ignore[no-any-return]
+
+
+def _digest(identity: dict[str, Any], written: dict[str, Any]) -> str:
+    """Of what was trained and what came out, whatever time it took."""
+    return digest([identity, {k: value for k, value in written.items() if k != "seconds"}])
 
 
 def _with_text(value: Any) -> Any:

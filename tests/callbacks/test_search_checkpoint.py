@@ -141,6 +141,18 @@ def test_a_state_that_was_changed_is_refused(tmp_path, change):
         load_state(tmp_path)
 
 
+def test_equal_searches_have_equal_digests_whatever_time_they_took(tmp_path):
+    digests = set()
+    for report in ("TrainerEvaluator 1.5 ms", "TrainerEvaluator 1.6 ms"):
+        search = make_search(tmp_path, evaluator_state={"reports": {"task": report}})
+        (tmp_path / "state.json").unlink(missing_ok=True)
+        run_search(search, [SearchCheckpoint()], 1)
+        state = json.loads((tmp_path / "state.json").read_text())
+        assert state["evaluator"]["reports"]["task"] == report
+        digests.add(state["digest"])
+    assert len(digests) == 1
+
+
 def test_no_state_at_all(tmp_path):
     with pytest.raises(FileNotFoundError, match="began to train candidates"):
         load_state(tmp_path)

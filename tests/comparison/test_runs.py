@@ -1,5 +1,6 @@
 """Trainings that are kept are those of the same loss, module, optimiser and data, by value."""
 
+import json
 from functools import partial
 
 import numpy as np
@@ -202,6 +203,18 @@ def test_a_damaged_file_is_named_and_its_training_done_again(tmp_path, damage):
     assert row.scores == expected.scores
     compare_losses({"CE": CrossEntropy()}, one, again, SMALL, store=RunStore(tmp_path))
     assert len(again.jobs) == 1, "the file is whole again"
+
+
+def test_equal_trainings_have_equal_files_but_for_their_seconds(tmp_path):
+    files = []
+    for name in "ab":
+        store = RunStore(tmp_path / name)
+        compare_losses({"CE": CrossEntropy()}, make_task(), Counting(), SMALL, store=store)
+        stored = [json.loads(path.read_text()) for path in sorted((tmp_path / name).iterdir())]
+        for content in stored:
+            content["result"].pop("seconds")
+        files.append(stored)
+    assert files[0] == files[1]
 
 
 def test_one_task_object_used_twice_is_the_same_task(tmp_path):
