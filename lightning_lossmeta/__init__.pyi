@@ -153,3 +153,6 @@ from .task import (
     Session as Session,
     Task as Task,
 )
+from .training import (
+    MachineError as MachineError,
+)

@@ -46,15 +46,15 @@ def _run(arguments: list[str]) -> int:
 
         print(version("lightning-lossmeta"))
         return 0
-    if command in command_names():
-        try:
+    try:
+        if command in command_names():
             return command_main(command)(rest)
-        except KeyboardInterrupt as stop:  # while it is imported
-            return interrupted(stop)
-    if command in LIGHTNING:
-        from lightning_lossmeta.cli.lightning import run
+        if command in LIGHTNING:
+            from lightning_lossmeta.cli.lightning import run
 
-        return run(arguments)
+            return run(arguments)
+    except KeyboardInterrupt as stop:  # while it is imported
+        return interrupted(stop)
     near = difflib.get_close_matches(command, [*LIGHTNING, *command_names()], n=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
     print(f"lossmeta: there is no command '{command}'.{hint} See lossmeta --help.", file=sys.stderr)

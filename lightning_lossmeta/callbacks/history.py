@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
+import math
 import os
+import warnings
+from collections import defaultdict
+from dataclasses import replace
 
 from lightning_lossmeta.artifacts import write_atomic
 from lightning_lossmeta.callbacks.base import MetaCallback, Search
+from lightning_lossmeta.callbacks.search_state import (
+    HISTORY_FILE,
+    finished_generations,
+    one_line,
+)
 from lightning_lossmeta.evaluation import Evaluation
 
 #: Columns before and after those of the objectives.
@@ -30,17 +40,29 @@ class SearchHistory(MetaCallback):
     file_name = "history.csv"
 
     def on_search_start(self, search: Search) -> None:
-        """Keep the rows of finished generations alone: a crash may have left part of one."""
-        columns = _columns(search)
-        path = search.directory / self.file_name
-        rows: list[list[str]] = []
-        if path.exists():
-            with path.open(newline="", encoding="utf-8") as file:
-                header, *stored = list(csv.reader(file)) or [[]]
-            done = search.searcher.generation
-            whole = [row for row in stored if _is_whole(row, header) and int(row[0]) < done]
-            rows = [_by_columns(row, header, columns) for row in whole]
-        write_atomic(path, _csv([columns, *rows]))
+        """Keep the rows of finished generations alone: a crash may have left part of one.
+
+        Warns:
+            UserWarning: If rows are missing or damaged. They are written anew from
+                ``history.jsonl``; the seconds that they took are lost.
+        """
+        path, columns = search.directory / self.file_name, _columns(search)
+        stored = path.read_bytes().decode("utf-8", errors="replace") if path.exists() else ""
+        seconds = _seconds(stored, columns)
+        rows = [
+            _row(search, number, index, replace(item, seconds=seconds[str(number), str(index)]))
+            for number, generation in enumerate(finished_generations(search))
+            for index, item in enumerate(generation)
+        ]
+        text = _csv([columns, *rows])
+        if rows and not stored.startswith(text):
+            lost = sum(row[columns.index("seconds")] == "nan" for row in rows)
+            warnings.warn(
+                f"'{path}' was damaged: it is written anew from '{HISTORY_FILE}'; the seconds of "
+                f"{lost} of {len(rows)} candidates are lost.",
+                stacklevel=2,
+            )
+        write_atomic(path, text)
 
     def on_generation_end(
         self, search: Search, generation: int, evaluations: list[Evaluation]
@@ -63,7 +85,7 @@ def _columns(search: Search) -> list[str]:
 def _row(search: Search, generation: int, index: int, item: Evaluation) -> list[str]:
     values = item.objectives or (None,) * len(search.objectives)
     scores = [
-        "" if value is None else repr(objective.signed(value))
+        "" if value is None else repr(float(objective.signed(value)))
         for objective, value in zip(search.objectives, values, strict=True)
     ]
     return [
@@ -77,7 +99,7 @@ def _row(search: Search, generation: int, index: int, item: Evaluation) -> list[
         f"{item.seconds:.4f}",
         item.candidate.structure or "",
         _theta(item.candidate.theta),
-        " ".join(item.message.split())[:500],
+        one_line(item.message),
     ]
 
 
@@ -88,14 +110,16 @@ def _theta(theta: tuple[float, ...]) -> str:
     return f"{len(theta)} numbers, sha256 {hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
-def _is_whole(row: list[str], header: list[str]) -> bool:
-    return len(row) == len(header) and row[0].isdecimal()
-
-
-def _by_columns(row: list[str], header: list[str], columns: list[str]) -> list[str]:
-    """A row of a file whose columns may be those of an earlier release."""
-    values = dict(zip(header, row, strict=True))
-    return [values.get(column, "") for column in columns]
+def _seconds(text: str, columns: list[str]) -> defaultdict[tuple[str, str], float]:
+    """What candidates took, by generation and index, as far as a file tells; else NaN."""
+    place = columns.index("seconds")
+    seconds: defaultdict[tuple[str, str], float] = defaultdict(lambda: math.nan)
+    for line in text.split("\n")[1:]:
+        with contextlib.suppress(csv.Error, ValueError):
+            for row in csv.reader([line]):
+                if len(row) == len(columns):
+                    seconds[row[0], row[1]] = float(row[place])
+    return seconds
 
 
 def _csv(rows: list[list[str]]) -> str:

@@ -43,6 +43,7 @@ class InjectLoss(LearningRateFactor):
         Raises:
             TypeError: If the module has no ``loss_fn``, or its class has it, out of reach.
         """
+        super().setup(trainer, pl_module, stage)
         if stage != "fit":
             return
         check_loss_fn(pl_module)

@@ -6,13 +6,14 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from lightning_lossmeta._fingerprint import digest
 from lightning_lossmeta.artifacts import write_atomic
 from lightning_lossmeta.callbacks.base import Search
-from lightning_lossmeta.evaluation import Evaluation
+from lightning_lossmeta.evaluation import Evaluation, Status, Training
 from lightning_lossmeta.searchers.base import evaluation_of, row_of
 from lightning_lossmeta.searchers.front import FrontEntry
 
@@ -21,14 +22,17 @@ STATE_VERSION = 2
 STATE_FILE = "state.json"
 HISTORY_FILE = "history.jsonl"
 
-_KEYS = {"seed", "settings", "evaluator", "searcher", "front", "history"}
+_KEYS = {"seed", "settings", "evaluator", "searcher", "front", "history", "digest"}
+
+#: Characters of a message that are kept.
+MAX_MESSAGE = 500
 
 
 class HistoryLog:
     """The generations of a search, one line of JSON each, only ever appended to.
 
-    A line has the rows of the searcher's history and, for candidates with several trainings, the
-    outcome of each of these.
+    A line has the rows of the searcher's history; for candidates with several trainings, the
+    outcome of each of these; and for those that a filter judged or that failed, which and why.
 
     Args:
         path: The file; made by the first :meth:`append`.
@@ -59,6 +63,11 @@ class HistoryLog:
                 ]
                 for index, item in enumerate(evaluations)
                 if item.trainings
+            },
+            "notes": {
+                str(index): [item.filter, one_line(item.message)]
+                for index, item in enumerate(evaluations)
+                if item.filter or item.message
             },
         }
         line = (json.dumps(content, allow_nan=False) + "\n").encode()
@@ -95,11 +104,54 @@ class HistoryLog:
             )
         if len(content) > len(whole):
             os.truncate(self.path, len(whole))
-        return [json.loads(line)["rows"] for line in whole.splitlines()]
+        return [line["rows"] for line in read_generations(self.path)]
 
     def _count(self, content: bytes) -> None:
         self._digest.update(content)
         self._bytes += len(content)
+
+
+def read_generations(path: Path) -> list[dict[str, Any]]:
+    """The lines of a history; none where there is no such file.
+
+    Args:
+        path: As of a :class:`HistoryLog` that was restored, so that all lines are whole.
+    """
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def finished_generations(search: Search) -> list[list[Evaluation]]:
+    """What a search has behind it: the searcher's history, with the trainings and notes of the log.
+
+    Args:
+        search: Begun, or restored by its log.
+    """
+    lines = read_generations(search.directory / HISTORY_FILE)
+    lines += [{}] * (search.searcher.generation - len(lines))
+    return [
+        [_with_notes(item, line, str(index)) for index, item in enumerate(generation)]
+        for generation, line in zip(search.searcher.history, lines, strict=False)
+    ]
+
+
+def _with_notes(item: Evaluation, line: dict[str, Any], index: str) -> Evaluation:
+    judge, message = line.get("notes", {}).get(index, ("", ""))
+    trainings = tuple(
+        Training(task, seed, tuple(objectives), Status(status))
+        for task, seed, objectives, status in line.get("trainings", {}).get(index, ())
+    )
+    return replace(item, filter=judge, message=message, trainings=trainings)
+
+
+def one_line(message: str) -> str:
+    r"""A message as histories have it.
+
+    >>> one_line("not\ntrainable")
+    'not trainable'
+    """
+    return " ".join(message.split())[:MAX_MESSAGE]
 
 
 @dataclass(frozen=True)
@@ -149,6 +201,7 @@ def save_state(search: Search, log: HistoryLog) -> None:
         "front": [[entry.generation, row_of(entry.evaluation)] for entry in search.front],
         "history": log.mark(),
     }
+    content["digest"] = _digest(content)
     write_atomic(search.directory / STATE_FILE, json.dumps(content, allow_nan=False) + "\n")
 
 
@@ -161,19 +214,16 @@ def load_state(directory: Path) -> StoredSearch:
     """
     content = read_state(directory)
     log = HistoryLog(directory / HISTORY_FILE)
-    try:
-        history = log.restore(content["history"])
-        return StoredSearch(
-            int(content["seed"]),
-            dict(content["settings"]),
-            dict(content["evaluator"]),
-            dict(content["searcher"]),
-            [(int(generation), list(row)) for generation, row in content["front"]],
-            history,
-            log,
-        )
-    except (TypeError, LookupError) as error:
-        raise ValueError(f"'{directory / STATE_FILE}' is damaged: {error!r}.") from None
+    history = log.restore(content["history"])
+    return StoredSearch(
+        content["seed"],
+        content["settings"],
+        content["evaluator"],
+        content["searcher"],
+        [(generation, row) for generation, row in content["front"]],
+        history,
+        log,
+    )
 
 
 def read_state(directory: Path) -> dict[str, Any]:
@@ -191,6 +241,7 @@ def read_state(directory: Path) -> dict[str, Any]:
         )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        own = _digest(content) if isinstance(content, dict) else ""
     except (ValueError, RecursionError) as error:
         raise ValueError(f"'{path}' is no JSON: {error}") from None
     if not isinstance(content, dict) or content.get("format") != STATE_FORMAT:
@@ -202,4 +253,17 @@ def read_state(directory: Path) -> dict[str, Any]:
         )
     if missing := _KEYS - set(content):
         raise ValueError(f"Expected '{path}' to have {sorted(missing)}, which it lacks.")
+    if content["digest"] != own:
+        raise ValueError(
+            f"Expected '{path}' to be as the search wrote it; it is damaged or was changed, so "
+            "that the search can't go on from it."
+        )
     return content
+
+
+def _digest(content: dict[str, Any]) -> str:
+    """Of all that a state holds beside its digest, and the times that an evaluator measured."""
+    parts = {key: value for key, value in content.items() if key != "digest"}
+    if isinstance(evaluator := parts.get("evaluator"), dict):
+        parts["evaluator"] = {k: value for k, value in evaluator.items() if k != "reports"}
+    return digest(parts)

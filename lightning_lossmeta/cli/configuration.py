@@ -15,9 +15,9 @@ import pytorch_lightning as pl
 from jsonargparse import ArgumentParser, Namespace
 from pytorch_lightning.cli import LightningArgumentParser
 
+from lightning_lossmeta._machine import machine_trouble
 from lightning_lossmeta.cli import yaml_files
 from lightning_lossmeta.cli.class_paths import refuse_functions
-from lightning_lossmeta.cli.endings import machine_trouble
 from lightning_lossmeta.cli.help_pages import BriefFormatter, in_order
 from lightning_lossmeta.cli.hints import with_hint
 

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import errno
+import atexit
 import signal
 import sys
 import threading
 
+from lightning_lossmeta._machine import machine_trouble
+
 WRONG_INPUT = 2
 INTERRUPTED = 130
 
-#: What to do about errors of the machine, not of the user's or this package's code: a traceback
-#: would say nothing more.
-_MACHINE = {
-    errno.ENOSPC: "make room",
-    errno.EDQUOT: "make room",
-    errno.EFBIG: "make room",
-    errno.EROFS: "choose a folder that can be written",
-    errno.EACCES: "choose a folder that can be read and written",
-    errno.EPERM: "choose a folder that can be read and written",
-    errno.EIO: "look at the disk",
-    errno.EMFILE: "allow more open files (ulimit -n)",
-    errno.ENFILE: "allow more open files",
-}
+
+def prepare_process() -> None:
+    """Have SIGTERM end a command as Ctrl-C does, and a full disk told once.
+
+    A thread that writes TensorBoard's files hands its error to the main thread, which tells it.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    threading.excepthook = _thread_failed
+
+
+def _thread_failed(arguments: threading.ExceptHookArgs) -> None:
+    error = arguments.exc_value
+    if not isinstance(error, OSError) or machine_trouble(error) is None:
+        threading.__excepthook__(arguments)
 
 
 def interrupted(stop: KeyboardInterrupt) -> int:
@@ -41,7 +44,14 @@ def interrupted(stop: KeyboardInterrupt) -> int:
     finally:
         if main:
             signal.signal(signal.SIGINT, before)
+            atexit.register(_exit_quietly)  # registered last, it runs before the others
     return INTERRUPTED
+
+
+def _exit_quietly() -> None:
+    """Have no further Ctrl-C end in a traceback of whatever the interpreter is tidying up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def last_words(stop: BaseException) -> str:
@@ -62,15 +72,3 @@ def last_words(stop: BaseException) -> str:
             return str(error)
         error = error.__cause__ or error.__context__
     return "Interrupted."
-
-
-def machine_trouble(error: OSError) -> str | None:
-    """One line on a full disk or a folder that can't be written; ``None`` for any other error.
-
-    >>> machine_trouble(OSError(errno.ENOSPC, "No space left on device", "run/state.json"))
-    "No space left on device: 'run/state.json'; make room. What was written before is kept."
-    """
-    if (advice := _MACHINE.get(error.errno or 0)) is None:
-        return None
-    where = f": '{error.filename}'" if error.filename else ""
-    return f"{error.strerror}{where}; {advice}. What was written before is kept."

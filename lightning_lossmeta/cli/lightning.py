@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
 import warnings
 from contextlib import nullcontext
@@ -29,13 +28,16 @@ from lightning_lossmeta.cli.configuration import (
     make_data,
     patched,
 )
-from lightning_lossmeta.cli.endings import WRONG_INPUT, interrupted
+from lightning_lossmeta.cli.endings import WRONG_INPUT, interrupted, prepare_process
 from lightning_lossmeta.cli.help_pages import TrainerHelp
 from lightning_lossmeta.cli.trust import confirm, seal
 from lightning_lossmeta.cli.yaml_files import check_configs
+from lightning_lossmeta.comparison import ComparisonError
 from lightning_lossmeta.search import MetaLossTrainer, SearchError, SearchResult
 from lightning_lossmeta.search.run_folder import new_directory
 from lightning_lossmeta.task import Objective, Session, Task
+from lightning_lossmeta.training import MachineError
+from lightning_lossmeta.training.faults import with_advice
 from lightning_lossmeta.training.session import quiet_lightning
 
 if TYPE_CHECKING:
@@ -51,6 +53,10 @@ _NOT_OPTIONS: set[str | int] = {
     "callbacks",
     "split",
 }
+
+
+#: Errors whose text is for the user as it is.
+_CLEAR = (SearchError, ComparisonError, MachineError)
 
 
 class SaveSearchConfig(MetaCallback):
@@ -194,7 +200,9 @@ class LossmetaCLI(LightningCLI):
         """Say what was found and what to type next."""
         result = self.search_result
         main = next(iter(self._task_configs().values()))
-        save_fit_config(result, self.config["search"], main)
+        again = f"Go on with: lossmeta search --resume {shlex.quote(str(result.directory))}"
+        with with_advice(lambda: again):
+            save_fit_config(result, self.config["search"], main)
         best, board, fit = (
             shlex.quote(str(result.directory / name))
             for name in ("best.json", "tensorboard", "fit.yaml")
@@ -263,7 +271,7 @@ def _with_stored_config(arguments: list[str], trusted: bool) -> list[str]:
 def run(arguments: list[str]) -> int:
     """Run a Lightning subcommand, printing what a user got wrong without a traceback."""
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    prepare_process()
     try:
         add_current_folder()
         if arguments[0] == "search":
@@ -282,8 +290,11 @@ def run(arguments: list[str]) -> int:
         )
     except KeyboardInterrupt as stop:
         return interrupted(stop)
-    except (ValueError, TypeError, OSError, SearchError) as error:
-        message = str(error) if isinstance(error, SearchError) else complaint(error)
+    except _CLEAR as error:
+        print(f"lossmeta: {error}", file=sys.stderr)
+        return WRONG_INPUT
+    except (ValueError, TypeError, OSError) as error:
+        message = complaint(error)
         if message is None:
             raise
         print(f"lossmeta: {message}", file=sys.stderr)

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lightning_lossmeta.cli.endings import WRONG_INPUT, interrupted, machine_trouble
+from lightning_lossmeta._machine import machine_trouble
+from lightning_lossmeta.cli.endings import WRONG_INPUT, interrupted
 
 if TYPE_CHECKING:
     from rich.console import Console

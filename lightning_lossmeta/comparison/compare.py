@@ -99,6 +99,7 @@ def compare_losses(
 
     Raises:
         ValueError: If there is no loss or task, or one is there twice.
+        MachineError: If the machine or the data failed; the store has what was trained before.
     """
     tasks = [tasks] if isinstance(tasks, Task) else list(tasks)
     if not repeats:

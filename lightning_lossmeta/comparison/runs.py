@@ -57,19 +57,28 @@ class RunStore:
         self._results: dict[str, Evaluation] = {}
 
     def get(self, identity: dict[str, Any] | None) -> Evaluation | None:
-        """The result of a training; ``None`` if it is not kept, or its file can't be read.
+        """The result of a training; ``None`` if it is not kept, or its file is damaged.
 
         Args:
             identity: What was trained; ``None`` for what can't be known again.
+
+        Warns:
+            UserWarning: If the file is damaged; names it.
         """
         if identity is None:
             return None
         name = digest(identity)
         if name not in self._results and self.directory is not None:
+            path = self.directory / f"{name}.json"
+            if not path.exists():
+                return None
             try:
-                stored = json.loads((self.directory / f"{name}.json").read_text("utf-8"))
+                stored = json.loads(path.read_text("utf-8"))
+                if stored["digest"] != _digest(stored["training"], stored["result"]):
+                    raise ValueError("it was changed")
                 self._results[name] = _read(stored["result"])
-            except (OSError, ValueError, KeyError, TypeError):
+            except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+                warnings.warn(f"'{path}' is damaged: its training is done again.", stacklevel=3)
                 return None
         return self._results.get(name)
 
@@ -86,7 +95,12 @@ class RunStore:
         self._results[name] = result
         if self.directory is not None:
             self.directory.mkdir(parents=True, exist_ok=True)
-            content = {"training": identity, "result": _written(result)}
+            written = _written(result)
+            content = {
+                "training": identity,
+                "result": written,
+                "digest": _digest(identity, written),
+            }
             write_atomic(self.directory / f"{name}.json", json.dumps(content, indent=1) + "\n")
 
 
@@ -205,6 +219,11 @@ def _written(result: Evaluation) -> dict[str, Any]:
     del values["candidate"]["theta"], values["trainings"]
     values["status"] = result.status.value
     return _with_text(values)  # type: ignore[no-any-return]
+
+
+def _digest(identity: dict[str, Any], written: dict[str, Any]) -> str:
+    """Of what was trained and what came out, whatever time it took."""
+    return digest([identity, {k: value for k, value in written.items() if k != "seconds"}])
 
 
 def _with_text(value: Any) -> Any:

@@ -40,6 +40,7 @@ class Evaluator(HasExample, ABC):
     """Trains with each candidate's loss and scores the result.
 
     A subclass writes :meth:`_run`. A bad candidate never raises: it comes back diverged or failed.
+    Data, disks and workers that are gone are no candidate's fault: they raise a ``MachineError``.
     A candidate's result depends on the candidate and the task (with its seed) alone, not on its
     place in the batch or on the others. One that needs arguments, or tries out quicker with some,
     overrides :meth:`example`, by which the contract tests make it.
@@ -84,6 +85,7 @@ class Evaluator(HasExample, ABC):
 
         Raises:
             ValueError: If this evaluator does not support one of the tasks.
+            MachineError: If the machine or the data failed, not a candidate.
         """
         self._check(family, list({id(job.task): job.task for job in jobs}.values()))
         yield from self._run(jobs, family)
@@ -109,6 +111,7 @@ class Evaluator(HasExample, ABC):
         Raises:
             ValueError: If there is no task, two have one name, or this evaluator does not support
                 one of them.
+            MachineError: If the machine or the data failed, not a candidate.
         """
         names = [task.name for task in tasks]
         if not names or len(set(names)) < len(names):

@@ -14,6 +14,7 @@ from lightning_lossmeta.comparison import (
     Row,
     RunStore,
     compare_losses,
+    refuse_if_all_failed,
     with_p_values,
 )
 from lightning_lossmeta.evaluators.base import Evaluator
@@ -27,6 +28,9 @@ def final_comparison(
 
     Returns:
         One row a task and loss; the first is the learned one's on the main task.
+
+    Raises:
+        ComparisonError: If every training failed.
     """
     learned = artifact.build()
     losses = {"learned": learned, **baseline_losses(learned.link)}
@@ -40,6 +44,7 @@ def final_comparison(
 
         store = RunStore(search.directory / "trainings")
         rows = compare_losses(losses, tasks, evaluator, settings, progress, store)
+    refuse_if_all_failed(rows)
     rows = with_p_values(rows, "learned", session.mode, baseline_better=True)
     score = f"test {session.monitor.removeprefix('val_').replace('_', ' ')}"
     steps = settings.steps or session.real_steps

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+import warnings
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +19,22 @@ from lightning_lossmeta.search.ending import outcome, save_choice
 from lightning_lossmeta.search.final_comparison import final_comparison
 from lightning_lossmeta.search.finals import Choice, final_round
 from lightning_lossmeta.search.generation import Engines, score_generation
-from lightning_lossmeta.search.run_folder import resume_hint
+from lightning_lossmeta.search.run_folder import go_on, resume_hint
 from lightning_lossmeta.search.selection import Finalists, best_baseline
+from lightning_lossmeta.training.faults import with_advice
 
 
 class SearchError(RuntimeError):
-    """A search that can't go on, with what the user can do."""
+    """A search that can't go on, with what the user can do.
+
+    Args:
+        reason: What went wrong.
+        advice: What to type to go on, where the reason may pass.
+    """
+
+    def __init__(self, reason: str, advice: str = "") -> None:
+        super().__init__(f"{reason} {advice}".strip())
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -72,23 +85,33 @@ def run_search(
         comparison: How it is compared with others; not at all without.
 
     Raises:
-        SearchError: If neither a candidate nor a baseline could be trained.
+        SearchError: If every candidate of a generation failed, or neither a candidate nor a
+            baseline could be trained.
+        MachineError: If the machine or the data failed, with what to type to go on.
         KeyboardInterrupt: On Ctrl-C, with what to type to go on.
     """
-    started = time.perf_counter()
     try:
-        _generations(search, engines)
-        chosen, made, choice = _chosen(search, engines, finalists)
-        artifact = learned_artifact(search, chosen, made)
-        save_choice(search, artifact, choice)
-        seconds = time.perf_counter() - started
-        rows: list[Row] = []
-        if comparison is not None:
-            rows = final_comparison(search, artifact, engines.evaluator, comparison)
+        with with_advice(lambda: go_on(search)), closing(engines.evaluator):
+            return _to_its_end(search, engines, finalists, comparison)
     except (KeyboardInterrupt, SystemExit) as stop:
         raise KeyboardInterrupt(resume_hint(search)) from stop
-    finally:
-        engines.evaluator.close()
+
+
+def _to_its_end(
+    search: Search,
+    engines: Engines,
+    finalists: Finalists | None,
+    comparison: ComparisonConfig | None,
+) -> SearchResult:
+    started = time.perf_counter()
+    _generations(search, engines)
+    chosen, made, choice = _chosen(search, engines, finalists)
+    artifact = learned_artifact(search, chosen, made)
+    save_choice(search, artifact, choice)
+    seconds = time.perf_counter() - started
+    rows: list[Row] = []
+    if comparison is not None:
+        rows = final_comparison(search, artifact, engines.evaluator, comparison)
     return SearchResult(search.directory, artifact, chosen, rows, seconds, choice)
 
 
@@ -114,8 +137,7 @@ def _generation(search: Search, generation: int, engines: Engines) -> None:
             callback.on_progress(search, stage, done, count)
 
     evaluations = score_generation(search, generation, engines, on_progress)
-    if generation == 0:
-        _refuse_if_all_failed(evaluations)
+    _refuse_if_all_failed(search, generation, evaluations)
     search.searcher.tell(evaluations)
     search.evaluator_state = engines.evaluator.state_dict()
     for item in evaluations:
@@ -126,13 +148,39 @@ def _generation(search: Search, generation: int, engines: Engines) -> None:
         callback.on_generation_end(search, generation, evaluations)
 
 
-def _refuse_if_all_failed(evaluations: list[Evaluation]) -> None:
-    """Failures of every candidate of the first generation are no candidate's fault."""
-    if all(item.status is Status.FAILED for item in evaluations):
+def _refuse_if_all_failed(
+    search: Search, generation: int, evaluations: Sequence[Evaluation]
+) -> None:
+    """Failures of all that were trained are no candidate's fault: nobody may learn from them.
+
+    One alone may be what filters left of a generation, and fail by itself.
+
+    Warns:
+        UserWarning: If no candidate of the first generation has a score.
+    """
+    trained = [item for item in evaluations if not item.filter]
+    failed = [item for item in trained if item.status is Status.FAILED]
+    which = "the first generation" if generation == 0 else f"generation {generation + 1}"
+    if failed and len(failed) == len(trained) and (len(failed) > 1 or len(evaluations) == 1):
         raise SearchError(
-            f"Every candidate of the first generation failed; the first with: "
-            f"{evaluations[0].message}"
+            f"Every candidate of {which} failed, so that it does not count; the first with: "
+            f"{' '.join(failed[0].message.split())}",
+            go_on(search),
         )
+    if generation == 0 and trained and not any(item.objectives for item in trained):
+        warnings.warn(
+            f"No candidate of {which} has a score; the first {trained[0].status.value}: "
+            f"{trained[0].message}. If the next ones have none either, lower the learning rate, "
+            "or begin with another `start` of the family.",
+            stacklevel=2,
+        )
+
+
+def _refuse_if_finalists_failed(search: Search, choice: Choice) -> None:
+    standings = [choice.learned, *filter(None, [choice.baseline])]
+    if all(item.evaluation.status is Status.FAILED for item in standings):
+        message = " ".join(choice.learned.evaluation.message.split())
+        raise SearchError(f"Every finalist failed; the first with: {message}", go_on(search))
 
 
 def _chosen(
@@ -143,6 +191,7 @@ def _chosen(
         if finalists is None:
             return search.best, {}, None
         choice = final_round(search, engines.evaluator, finalists)
+        _refuse_if_finalists_failed(search, choice)
         described = {"finalists": asdict(finalists), **outcome(search, choice)}
         return choice.learned.evaluation, described, choice
     if (baseline := best_baseline(search, engines.evaluator)) is not None:

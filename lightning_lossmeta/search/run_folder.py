@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lightning_lossmeta._names import safe_name
 from lightning_lossmeta.callbacks.base import Search
-from lightning_lossmeta.callbacks.search_state import load_state
+from lightning_lossmeta.callbacks.search_state import STATE_FILE, load_state
 from lightning_lossmeta.evaluators.base import Evaluator
 from lightning_lossmeta.search.fingerprint import changed_settings
 from lightning_lossmeta.search.run_lock import HOLDER, LOCK
@@ -76,15 +76,22 @@ def restore(search: Search, evaluator: Evaluator) -> None:
     search.front = Front(stored.entries(search))
 
 
+def go_on(search: Search) -> str:
+    """What to do to go on with a search."""
+    folder = shlex.quote(str(search.directory))
+    if not (search.directory / STATE_FILE).exists():
+        return f"Nothing was trained yet: begin again, with another `run_dir` or without {folder}."
+    return f"Go on with: lossmeta search --resume {folder}"
+
+
 def resume_hint(search: Search) -> str:
     """What an interrupted search says."""
     done = search.searcher.generation
-    again = f"Go on with: lossmeta search --resume {shlex.quote(str(search.directory))}"
     if done == 0:
-        return f"Interrupted before the first generation was done. {again}"
+        return f"Interrupted before the first generation was done. {go_on(search)}"
     objective = search.objectives[0]
     best = math.nan if search.best is None else objective.signed(search.best.objectives[0])
     return (
         f"Interrupted after {done} of {search.generations} generations (best {objective.monitor} "
-        f"{best:.4f}). {again}"
+        f"{best:.4f}). {go_on(search)}"
     )

@@ -98,7 +98,9 @@ class MetaLossTrainer(pl.Trainer):
             ValueError: If an argument is out of its range or does not fit the others.
             FileExistsError: If the run's folder exists.
             RunLockedError: If another process works in it.
-            SearchError: If neither a candidate nor a baseline could be trained.
+            SearchError: If every candidate of a generation failed, or neither a candidate nor a
+                baseline could be trained.
+            MachineError: If data, a disk or a worker are gone; says how to go on from there.
             KeyboardInterrupt: On Ctrl-C, after the state was saved.
 
         Examples:
@@ -191,13 +193,20 @@ class MetaLossTrainer(pl.Trainer):
     def _meta_callbacks(self) -> list[MetaCallback]:
         """The user's, then those that every search has unless the user gave their own.
 
-        The checkpoint comes last: what it says was done is then in every other file.
+        The history comes first, since others read it. The checkpoint comes last: what it says was
+        done is then in every other file.
         """
         given = [item for item in self.callbacks if isinstance(item, MetaCallback)]  # type: ignore[attr-defined]
         for kind in (CandidateCurves, SearchHistory, SearchProgress, SearchCheckpoint):
             if not any(isinstance(item, kind) for item in given):
                 given.append(kind())
-        return sorted(given, key=lambda item: isinstance(item, SearchCheckpoint))
+        return sorted(
+            given,
+            key=lambda item: (
+                isinstance(item, SearchCheckpoint),
+                not isinstance(item, SearchHistory),
+            ),
+        )
 
 
 def _named_tasks(main: Task, more: list[Task]) -> list[Task]:

@@ -20,6 +20,7 @@ from lightning_lossmeta.families.base import UnusableLossError
 from lightning_lossmeta.losses.progress_dependent import depends_on_progress
 from lightning_lossmeta.task import Task
 from lightning_lossmeta.training.data_view import prepared_data
+from lightning_lossmeta.training.faults import refuse_machine_error
 from lightning_lossmeta.training.recorder import Recorder
 
 
@@ -98,7 +99,11 @@ def quiet_lightning() -> Iterator[None]:
 
 
 def guarded(candidate: Candidate, score: Callable[[], Evaluation]) -> Evaluation:
-    """Return a candidate's evaluation, or its :func:`failure` if the training raises."""
+    """Return a candidate's evaluation, or its :func:`failure` if the training raises.
+
+    Raises:
+        MachineError: If that is no candidate's fault.
+    """
     try:
         return score()
     except Exception as error:  # a loss may raise anything; it costs only itself
@@ -106,7 +111,12 @@ def guarded(candidate: Candidate, score: Callable[[], Evaluation]) -> Evaluation
 
 
 def failure(candidate: Candidate, error: Exception) -> Evaluation:
-    """The evaluation of a candidate that raised: failed, or rejected if it is no loss at all."""
+    """The evaluation of a candidate that raised: failed, or rejected if it is no loss at all.
+
+    Raises:
+        MachineError: If the machine or the data failed, whatever the candidate.
+    """
     if isinstance(error, UnusableLossError):
         return Evaluation(candidate, status=Status.REJECTED, message=str(error))
+    refuse_machine_error(error)
     return Evaluation(candidate, status=Status.FAILED, message=f"{type(error).__name__}: {error}")

@@ -1,10 +1,12 @@
 import csv
 import math
+import warnings
 
+import pytest
 from searches import make_search, run_generation, run_search
 from strangers import BlobsData, StrangersNet
 
-from lightning_lossmeta.callbacks import SearchHistory
+from lightning_lossmeta.callbacks import SearchCheckpoint, SearchHistory
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status, Training
 from lightning_lossmeta.task import Objective, Session, Task
@@ -37,24 +39,61 @@ def test_a_row_a_candidate_with_every_bit(tmp_path):
 
 def test_rows_of_unfinished_generations_are_dropped(tmp_path):
     search = make_search(tmp_path)
-    run_search(search, [SearchHistory()], 2)
+    run_search(search, [SearchHistory(), SearchCheckpoint()], 2)
     path = tmp_path / "history.csv"
     finished = path.read_bytes()
     with path.open("a") as file:
         file.write("2,0,ok,0.5,0.1,,0.1 0.2,\n")  # a whole row of a generation that is done again
         file.write('2,1,ok,0.5,0.1,,0.1 0.2,"cut in the mid')
-    SearchHistory().on_search_start(search)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        SearchHistory().on_search_start(search)
     assert path.read_bytes() == finished
+
+
+DAMAGES = {
+    "gone": (lambda text: None, 8),
+    "empty": (lambda text: b"", 8),
+    "cut": (lambda text: text[: len(text) // 2], 5),
+    "a row less": (lambda text: b"".join(text.splitlines(keepends=True)[:-1]), 1),
+    "another fitness": (lambda text: text.replace(b",0.52,0.52,", b",0.99,0.52,"), 0),
+    "another status": (lambda text: text.replace(b"rejected", b"ok"), 0),
+    "a message less": (lambda text: text.replace(b"not trainable", b"fine"), 0),
+    "no seconds": (lambda text: text.replace(b"0.5000", b"half"), 4),
+    "NUL": (lambda text: text[:-30] + bytes(30), 1),
+    "no text": (lambda text: b"\xff\xfe" * 300, 8),
+    "an endless field": (lambda text: text.replace(b"0.62", b"9" * 200_000, 1), 1),
+    "line ends": (lambda text: text.replace(b"\n", b"\r\n"), 0),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_rows_that_are_missing_or_damaged_are_mended(tmp_path, damage):
+    search = make_search(tmp_path)
+    run_search(search, [SearchHistory(), SearchCheckpoint()], 2)
+    path, whole = tmp_path / "history.csv", _rows(tmp_path)
+    change, lost = DAMAGES[damage]
+    if (damaged := change(path.read_bytes())) is None:
+        path.unlink()
+    else:
+        assert damaged != path.read_bytes()
+        path.write_bytes(damaged)
+    with pytest.warns(UserWarning, match=rf"history\.csv' was damaged.* {lost} of 8 candidates"):
+        SearchHistory().on_search_start(search)
+    mended = _rows(tmp_path)
+    assert sum(row["seconds"] == "nan" for row in mended) == lost
+    for row, expected in zip(mended, whole, strict=True):
+        assert {**row, "seconds": ""} == {**expected, "seconds": ""}
 
 
 def test_resumed_appends_to_what_is_finished(tmp_path):
     whole = make_search(tmp_path / "whole")
     whole.directory.mkdir()
-    run_search(whole, [SearchHistory()], 3)
+    run_search(whole, [SearchHistory(), SearchCheckpoint()], 3)
     cut = make_search(tmp_path / "cut")
     cut.directory.mkdir()
-    run_search(cut, [SearchHistory()], 1)
-    run_search(cut, [SearchHistory()], 2)
+    run_search(cut, [SearchHistory(), SearchCheckpoint()], 1)
+    run_search(cut, [SearchHistory(), SearchCheckpoint()], 2)
     assert (cut.directory / "history.csv").read_bytes() == (
         whole.directory / "history.csv"
     ).read_bytes()

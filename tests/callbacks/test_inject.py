@@ -149,6 +149,27 @@ def test_learning_rate_factor(path):
     assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.25 * 0.05)
 
 
+def test_a_checkpoint_of_before_gets_the_factor_once(path, tmp_path):
+    plain, scaled = tmp_path / "plain.ckpt", tmp_path / "scaled.ckpt"
+    _fit(_seeded(StrangersNet), []).save_checkpoint(plain)
+
+    def rate(checkpoint):
+        trainer = pl.Trainer(
+            max_steps=5,
+            accelerator="cpu",
+            logger=False,
+            callbacks=[InjectLoss(path, learning_rate_factor=0.25)],
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        trainer.fit(StrangersNet(), datamodule=BlobsData(), ckpt_path=checkpoint)
+        trainer.save_checkpoint(scaled)
+        return trainer.optimizers[0].param_groups[0]["lr"]
+
+    assert rate(plain) == rate(scaled) == pytest.approx(0.25 * 0.05)
+
+
 def test_modules_that_can_not_take_a_loss(path):
     with pytest.raises(TypeError, match="LostNet to have an attribute `loss_fn`"):
         _fit(LostNet(), [InjectLoss(path)])

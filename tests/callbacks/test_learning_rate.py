@@ -88,19 +88,29 @@ def test_the_whole_schedule_is_multiplied(schedule):
     torch.testing.assert_close(rates, expected)
 
 
-def test_a_fit_that_goes_on_is_not_scaled_twice(tmp_path):
-    schedule = SCHEDULES["lambda"]
+@pytest.mark.parametrize("before", [None, 0.1, 0.3], ids=["plain", "same", "other"])
+@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
+def test_a_fit_that_goes_on_has_its_own_factor(tmp_path, schedule, before):
     whole = Scheduled(schedule)
-    _trainer([LearningRateFactor(0.1)]).fit(whole, _data())
+    _trainer([]).fit(whole, _data())
     first = _trainer(
-        [LearningRateFactor(0.1)], 4, enable_checkpointing=True, default_root_dir=tmp_path
+        [LearningRateFactor(before)] if before else [],
+        4,
+        enable_checkpointing=True,
+        default_root_dir=tmp_path,
     )
     first.fit(Scheduled(schedule), _data())
-    resumed = Scheduled(schedule)
     path = tmp_path / "cut.ckpt"
     first.save_checkpoint(path)
-    _trainer([LearningRateFactor(0.1)]).fit(resumed, _data(), ckpt_path=path)
-    torch.testing.assert_close(torch.tensor(resumed.rates), torch.tensor(whole.rates[4:]))
+    callback = LearningRateFactor(0.1)
+    for _ in range(2):  # one callback may serve several fits
+        resumed = Scheduled(schedule)
+        _trainer([callback]).fit(resumed, _data(), ckpt_path=path)
+        expected = 0.1 * torch.tensor(whole.rates[4:])
+        torch.testing.assert_close(torch.tensor(resumed.rates), expected)
+    fresh = Scheduled(schedule)
+    _trainer([callback]).fit(fresh, _data())
+    torch.testing.assert_close(torch.tensor(fresh.rates), 0.1 * torch.tensor(whole.rates))
 
 
 @pytest.mark.parametrize("factor", [0.0, -1.0, math.nan])

@@ -107,13 +107,50 @@ def test_a_full_disk_leaves_the_last_state(tmp_path, monkeypatch):
             '{"format": "lightning_lossmeta/search", "version": 9}',
             "Expected version 2 of .*, got 9",
         ),
-        ('{"format": "lightning_lossmeta/search", "version": 2}', r"to have \['evaluator', "),
+        ('{"format": "lightning_lossmeta/search", "version": 2}', r"to have \['digest', "),
     ],
 )
 def test_what_is_no_state_is_refused(tmp_path, content, message):
     (tmp_path / "state.json").write_text(content)
     with pytest.raises(ValueError, match=message):
         load_state(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda state: state["front"][0][1].__setitem__(2, [0.99]),
+        lambda state: state["front"].clear(),
+        lambda state: state.update(seed=True),
+        lambda state: state["evaluator"].update(widths={"a": 3}),
+        lambda state: state["history"].update(bytes="all"),
+        lambda state: state.update(digest=None),
+    ],
+)
+def test_a_state_that_was_changed_is_refused(tmp_path, change):
+    run_search(make_search(tmp_path), [SearchCheckpoint()], 1)
+    path = tmp_path / "state.json"
+    state = json.loads(path.read_text())
+    path.write_text(json.dumps(state, indent=4))
+    load_state(tmp_path)  # the same values, written otherwise
+    change(state)
+    path.write_text(json.dumps(state))
+    with pytest.raises(
+        ValueError, match=r"state\.json' to be as the search wrote it; it is damaged"
+    ):
+        load_state(tmp_path)
+
+
+def test_equal_searches_have_equal_digests_whatever_time_they_took(tmp_path):
+    digests = set()
+    for report in ("TrainerEvaluator 1.5 ms", "TrainerEvaluator 1.6 ms"):
+        search = make_search(tmp_path, evaluator_state={"reports": {"task": report}})
+        (tmp_path / "state.json").unlink(missing_ok=True)
+        run_search(search, [SearchCheckpoint()], 1)
+        state = json.loads((tmp_path / "state.json").read_text())
+        assert state["evaluator"]["reports"]["task"] == report
+        digests.add(state["digest"])
+    assert len(digests) == 1
 
 
 def test_no_state_at_all(tmp_path):

@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -15,8 +16,9 @@ import yaml
 from interrupts import hears_ctrl_c
 
 from lightning_lossmeta.__main__ import main
+from lightning_lossmeta._machine import machine_trouble
 from lightning_lossmeta.artifacts import files
-from lightning_lossmeta.cli.endings import interrupted, last_words, machine_trouble
+from lightning_lossmeta.cli.endings import interrupted, last_words, prepare_process
 from lightning_lossmeta.cli.streams import SteadyStream, steady_streams
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +26,8 @@ QUICKSTART = str(ROOT / "configs" / "search" / "quickstart.yaml")
 TINY = ["--generations", "1", "--session.steps", "4", "--searcher.init_args.population", "4"]
 TINY += ["--comparison", "null", "--evaluator", "lightning_lossmeta.PopulationEvaluator"]
 STOPPED = """
-import signal, sys, time
+import atexit, signal, sys, time
+atexit.register(lambda: print("leaving", flush=True) or time.sleep(1))
 from lightning_lossmeta.cli.endings import interrupted
 signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
@@ -57,6 +60,8 @@ def test_a_second_ctrl_c_does_not_lose_the_words():
     for expected in ("ready\n", "closing\n"):
         assert process.stdout.readline() == expected
         process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "leaving\n"
+    process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert said == "\nGo on with: lossmeta search --resume 'my run'\n"
@@ -75,6 +80,24 @@ def test_a_third_while_they_are_printed_does_not_either(monkeypatch):
     assert interrupted(KeyboardInterrupt("Go on with: this")) == 130
     assert slow.getvalue() == "\nGo on with: this\n"
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_full_disk_is_not_told_by_threads_too(monkeypatch, capsys):
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    before = signal.getsignal(signal.SIGTERM)
+    prepare_process()
+    signal.signal(signal.SIGTERM, before)
+
+    def fails(error):
+        raise error
+
+    for error in (OSError(errno.ENOSPC, "No space left on device"), KeyError("a bug")):
+        thread = threading.Thread(target=fails, args=(error,))
+        thread.start()
+        thread.join()
+    said = capsys.readouterr().err
+    assert "No space" not in said
+    assert "KeyError: 'a bug'" in said
 
 
 def test_the_words_of_an_interrupt_without_any():

@@ -1,5 +1,6 @@
 """Trainings that are kept are those of the same loss, module, optimiser and data, by value."""
 
+import json
 from functools import partial
 
 import numpy as np
@@ -173,6 +174,47 @@ def test_a_family_of_given_losses_tells_them_apart_by_value():
     assert odd == odd
     with pytest.raises(ValueError, match="Expected one of"):
         odd.read(Signed(link=lambda x: x))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: "",
+        lambda text: text[:-20],
+        lambda text: "[" * 100_000,
+        lambda text: "[]",
+        lambda text: '{"result": {"curves": []}, "digest": 1}',
+        lambda text: text.replace('"objectives": [\n   0.', '"objectives": [\n   7.'),
+        lambda text: text.replace('"status": "ok"', '"status": "diverged"'),
+        lambda text: text.replace('"seed": ', '"seed": 1'),
+    ],
+)
+def test_a_damaged_file_is_named_and_its_training_done_again(tmp_path, damage):
+    one, store = make_task(), RunStore(tmp_path)
+    (expected,) = compare_losses({"CE": CrossEntropy()}, one, Counting(), SMALL, store=store)
+    path = min(tmp_path.iterdir())
+    text = path.read_text()
+    path.write_text(damage(text))
+    assert path.read_text() != text
+    again = Counting()
+    with pytest.warns(UserWarning, match=f"{path.name}' is damaged: its training is done again"):
+        (row,) = compare_losses({"CE": CrossEntropy()}, one, again, SMALL, store=RunStore(tmp_path))
+    assert len(again.jobs) == 1
+    assert row.scores == expected.scores
+    compare_losses({"CE": CrossEntropy()}, one, again, SMALL, store=RunStore(tmp_path))
+    assert len(again.jobs) == 1, "the file is whole again"
+
+
+def test_equal_trainings_have_equal_files_but_for_their_seconds(tmp_path):
+    files = []
+    for name in "ab":
+        store = RunStore(tmp_path / name)
+        compare_losses({"CE": CrossEntropy()}, make_task(), Counting(), SMALL, store=store)
+        stored = [json.loads(path.read_text()) for path in sorted((tmp_path / name).iterdir())]
+        for content in stored:
+            content["result"].pop("seconds")
+        files.append(stored)
+    assert files[0] == files[1]
 
 
 def test_one_task_object_used_twice_is_the_same_task(tmp_path):

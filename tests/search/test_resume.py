@@ -15,6 +15,7 @@ from lightning_lossmeta import (
     CrossEntropy,
     DigitsDataModule,
     LossNormalisation,
+    MachineError,
     MetaCallback,
     PopulationEvaluator,
     SupervisedModule,
@@ -203,7 +204,7 @@ def test_a_full_disk_leaves_the_last_state_readable(tmp_path, monkeypatch):
         real(descriptor)
 
     monkeypatch.setattr(files.os, "fsync", fsync)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(MachineError, match=r"No space left.*; make room.* --resume .*run"):
         small_search(tmp_path / "run", generations=50)
     monkeypatch.undo()
     done = len(load_state(tmp_path / "run").history)

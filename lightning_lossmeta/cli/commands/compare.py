@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
 
 from lightning_lossmeta.artifacts import write_atomic
 from lightning_lossmeta.cli.compare.figures import draw_figures
@@ -24,6 +26,7 @@ from lightning_lossmeta.comparison import (
 from lightning_lossmeta.comparison.progress import ComparisonProgress
 from lightning_lossmeta.search.run_lock import run_lock
 from lightning_lossmeta.task import Task
+from lightning_lossmeta.training.faults import with_advice
 
 
 def main(argv: list[str]) -> int:
@@ -32,24 +35,27 @@ def main(argv: list[str]) -> int:
 
 
 def _run(request: Request) -> None:
-    with run_lock(request.directory):
-        write_atomic(request.directory / "config.yaml", request.text)
-        _compare(request)
+    directory = request.directory
+    with run_lock(directory):
+        write_atomic(directory / "config.yaml", request.text)
+        try:
+            with with_advice(lambda: _go_on(directory)), closing(request.evaluator):
+                _compare(request)
+        except (KeyboardInterrupt, SystemExit) as stop:
+            raise KeyboardInterrupt(
+                f"Interrupted; what was trained is kept. {_go_on(directory)}"
+            ) from stop
+
+
+def _go_on(directory: Path) -> str:
+    config = shlex.quote(str(directory / "config.yaml"))
+    return f"Go on with: lossmeta compare --config {config} --run_dir {shlex.quote(str(directory))}"
 
 
 def _compare(request: Request) -> None:
     directory = request.directory
     tasks = [task for task, _ in request.tasks.values()]
-    store = RunStore(directory / "trainings")
-    try:
-        rows = _compared(request, tasks, store)
-    except (KeyboardInterrupt, SystemExit) as stop:
-        raise KeyboardInterrupt(
-            "Interrupted; what was trained is kept. Go on with: lossmeta compare --config "
-            f"{shlex.quote(str(directory / 'config.yaml'))} --run_dir {shlex.quote(str(directory))}"
-        ) from stop
-    finally:
-        request.evaluator.close()
+    rows = _compared(request, tasks, RunStore(directory / "trainings"))
     refuse_if_all_failed(rows)
     reports = _reports(request, rows)
     report = reports[""]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from lightning_lossmeta.cli.configuration import (
     as_dict,
     complaint,
 )
-from lightning_lossmeta.cli.endings import WRONG_INPUT, interrupted
+from lightning_lossmeta.cli.endings import WRONG_INPUT, interrupted, prepare_process
 from lightning_lossmeta.cli.search_methods import make_search_method, read_search_method
 from lightning_lossmeta.cli.yaml_files import check_configs
 from lightning_lossmeta.comparison import (
@@ -38,6 +37,7 @@ from lightning_lossmeta.modules.methods import TrainingMethod
 from lightning_lossmeta.search.preflight import check_loss, check_task
 from lightning_lossmeta.search.run_folder import new_directory
 from lightning_lossmeta.task import Objective, Session, Task
+from lightning_lossmeta.training import MachineError
 
 DEFAULT_LOSSES = (
     "cross_entropy",
@@ -50,7 +50,7 @@ DEFAULT_LOSSES = (
 
 
 #: Errors whose text is for the user as it is.
-_CLEAR = (ArtifactError, UnknownLossError, ComparisonError)
+_CLEAR = (ArtifactError, UnknownLossError, ComparisonError, MachineError)
 
 
 @dataclass
@@ -140,7 +140,7 @@ class Request:
 
 def reported(work: Callable[[], None]) -> int:
     """Do something; tell what the user got wrong in one message, without a traceback."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    prepare_process()
     try:
         work()
     except KeyboardInterrupt as stop:

@@ -132,8 +132,8 @@ class Searches:
             artifact = _search(make_search_method(config), task, seed, place.folder)
         except SearchError as error:
             raise ValueError(
-                f"Expected {method} to learn a loss on {task.name}: {error} Leave it out, or "
-                "change its settings."
+                f"Expected {method} to learn a loss on {task.name}: {error.reason} Leave it out, "
+                "or change its settings."
             ) from None
         provenance = {**artifact.provenance, "method": identity, "method_name": method}
         artifact = replace(artifact, provenance=provenance)
@@ -217,11 +217,13 @@ def _set_aside(folder: Path) -> None:
 
 
 def _seconds(folder: Path) -> float:
+    """What a search's candidates took; NaN where its history is missing or damaged."""
     path = folder / SearchHistory.file_name
-    if not path.exists():
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return sum(float(row["seconds"]) for row in csv.DictReader(file))
+    except (FileNotFoundError, csv.Error, LookupError, TypeError, ValueError):
         return float("nan")
-    with path.open(newline="", encoding="utf-8") as file:
-        return sum(float(row["seconds"]) for row in csv.DictReader(file))
 
 
 def with_search_seconds(rows: Sequence[Row], learned: Mapping[str, LearnedLossRun]) -> list[Row]:

@@ -21,6 +21,7 @@ from lightning_lossmeta.evaluators.trainer import fit_candidate
 from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.modules import PopulationModule, StackedLosses, SupervisedModule
 from lightning_lossmeta.task import Session, Task
+from lightning_lossmeta.training.faults import refuse_machine_error
 from lightning_lossmeta.training.seeded_loaders import seeded_view, validates_by_seed
 from lightning_lossmeta.training.session import failure, guarded, run_session
 from lightning_lossmeta.training.threads import threads_for, torch_threads
@@ -141,6 +142,7 @@ class PopulationEvaluator(Evaluator):
             data = seeded_view(stack.by_seed) if by_seed else None
             recorder = run_session(module, stack.task, data)
         except Exception as error:  # halved until the candidate at fault stands alone
+            refuse_machine_error(error)
             if len(stack) == 1:
                 (member,) = stack.members
                 return {member.index: failure(member.candidate, error)}

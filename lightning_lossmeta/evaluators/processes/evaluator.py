@@ -20,6 +20,7 @@ from lightning_lossmeta.evaluators.processes.pickle_cache import PickleCache
 from lightning_lossmeta.evaluators.processes.worker import Setting, WorkerProcess, stop
 from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.task import Task
+from lightning_lossmeta.training.faults import MachineError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -183,6 +184,8 @@ class ProcessEvaluator(Evaluator):
                 reason = f"training took longer than {self.timeout} seconds"
                 return batch.failed(index, seconds, reason)
             return batch.after_death(index, seconds, code)
+        if isinstance(reply, MachineError):
+            raise reply
         if isinstance(reply, str):
             raise RuntimeError(f"A worker process can't use the task: {reply}")
         if reply is not None:
@@ -193,7 +196,7 @@ class ProcessEvaluator(Evaluator):
         self._false_starts += 1
         killed = code is not None and code < 0
         if self._false_starts >= (MAX_KILLED_STARTS if killed else MAX_FALSE_STARTS):
-            raise RuntimeError(
+            raise MachineError(
                 f"{self._false_starts} worker processes in a row ended before their first "
                 f"candidate, the last with exit code {code}; what they wrote to stderr says why. A "
                 'script needs the guard `if __name__ == "__main__":`.'

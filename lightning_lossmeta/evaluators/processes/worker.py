@@ -32,9 +32,11 @@ from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.evaluators.processes.pickle_cache import loads
 from lightning_lossmeta.evaluators.trainer import fit_candidate
 from lightning_lossmeta.training.data_view import prepared_data
+from lightning_lossmeta.training.faults import MachineError, machine_error
 
-#: An evaluation, why a setting can't be used, or (``None``) that the worker is ready.
-Reply = Evaluation | str | None
+#: An evaluation, why a setting can't be used or the machine failed, or (``None``) that the worker
+#: is ready.
+Reply = Evaluation | str | MachineError | None
 
 STOP_SECONDS = 1.0
 
@@ -170,7 +172,7 @@ class WorkerState:
     def __init__(self) -> None:
         self._shared: dict[int, object] = {}
 
-    def prepare(self, setting: Setting) -> str | None:
+    def prepare(self, setting: Setting) -> str | MachineError | None:
         """Unpickle a setting and set its data up; returns what went wrong."""
         try:
             self._shared = {
@@ -180,11 +182,14 @@ class WorkerState:
             self._task, self._family = loads(setting.pickled, self._shared)
             self._fresh = self._task.fresh_module()
         except Exception as error:  # whatever the user's classes raise
-            return f"{type(error).__name__}: {error}"
+            return machine_error(error) or f"{type(error).__name__}: {error}"
         with contextlib.suppress(Exception):  # the fits meet it again and report it
             prepared_data(self._task)
         return None
 
-    def fit(self, candidate: Candidate) -> Evaluation:
+    def fit(self, candidate: Candidate) -> Evaluation | MachineError:
         """Train with a candidate and score it."""
-        return fit_candidate(candidate, self._family, self._task, self._fresh)
+        try:
+            return fit_candidate(candidate, self._family, self._task, self._fresh)
+        except MachineError as error:
+            return error
