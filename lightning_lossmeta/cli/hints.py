@@ -15,6 +15,8 @@ from lightning_lossmeta._subclasses import all_subclasses
 from lightning_lossmeta.callbacks import MetaCallback
 from lightning_lossmeta.evaluators import Evaluator
 from lightning_lossmeta.families import LossFamily
+from lightning_lossmeta.local_search import Refiner
+from lightning_lossmeta.search import Allocation
 from lightning_lossmeta.searchers import Searcher
 
 _ROOTS: tuple[type, ...] = (
@@ -22,6 +24,8 @@ _ROOTS: tuple[type, ...] = (
     Searcher,
     Evaluator,
     MetaCallback,
+    Refiner,
+    Allocation,
     pl.LightningModule,
     pl.LightningDataModule,
     nn.Module,

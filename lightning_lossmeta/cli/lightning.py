@@ -12,14 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytorch_lightning as pl
-import yaml
-from jsonargparse import Namespace
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from rich.console import Console
 
 import lightning_lossmeta
-from lightning_lossmeta.artifacts import write_atomic
-from lightning_lossmeta.callbacks.base import MetaCallback, Search
+from lightning_lossmeta.cli.arguments import with_default_classes, with_found_paths
 from lightning_lossmeta.cli.class_paths import add_current_folder
 from lightning_lossmeta.cli.configuration import (
     ConfiguredModule,
@@ -31,15 +28,15 @@ from lightning_lossmeta.cli.configuration import (
 )
 from lightning_lossmeta.cli.endings import WRONG_INPUT, interrupted
 from lightning_lossmeta.cli.help_pages import TrainerHelp
-from lightning_lossmeta.cli.trust import confirm, seal
-from lightning_lossmeta.cli.yaml_files import check_configs
+from lightning_lossmeta.cli.run_files import SaveSearchConfig, save_fit_config
+from lightning_lossmeta.cli.trust import confirm
 from lightning_lossmeta.search import MetaLossTrainer, SearchError, SearchResult
 from lightning_lossmeta.search.run_folder import new_directory
 from lightning_lossmeta.task import Objective, Session, Task
 from lightning_lossmeta.training.session import quiet_lightning
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    pass
 
 #: What of a session is the trainer's, or can't be asked for in a search.
 _NOT_OPTIONS: set[str | int] = {
@@ -51,25 +48,6 @@ _NOT_OPTIONS: set[str | int] = {
     "callbacks",
     "split",
 }
-
-
-class SaveSearchConfig(MetaCallback):
-    """Writes ``config.yaml``, the resolved configuration, which re-runs as it is."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    @classmethod
-    def example(cls) -> Self:
-        """A configuration of one line."""
-        return cls("seed_everything: 0\n")
-
-    def on_search_start(self, search: Search) -> None:
-        """Write the configuration, unless a resumed run has it."""
-        path = search.directory / "config.yaml"
-        if not path.exists():
-            write_atomic(path, self.text)
-            seal(path)
 
 
 class LossmetaCLI(LightningCLI):
@@ -108,6 +86,12 @@ class LossmetaCLI(LightningCLI):
                 help="Whether more or less of `monitor` is better.",
             )
             parser.add_argument(
+                "--dry_run",
+                action="store_true",
+                help="Do one step of every stage, say what time and memory the search will take, "
+                "and write nothing.",
+            )
+            parser.add_argument(
                 "--tasks",
                 type=dict[str, dict[str, Any]],
                 default={},
@@ -138,6 +122,8 @@ class LossmetaCLI(LightningCLI):
 
     def before_search(self) -> None:
         """Choose the run's folder and have the resolved configuration written there."""
+        if self.config["search"].dry_run:
+            return
         config = self.config["search"]
         chosen = self.config_init["search"]
         if chosen.run_dir is None and chosen.resume is None:
@@ -146,6 +132,7 @@ class LossmetaCLI(LightningCLI):
         resolved = config.clone()
         resolved.run_dir = None
         resolved.resume = None
+        del resolved["dry_run"]
         text = self._parser("search").dump(resolved, skip_none=False)
         self.trainer.callbacks.append(SaveSearchConfig(text))  # type: ignore[attr-defined]
 
@@ -158,6 +145,12 @@ class LossmetaCLI(LightningCLI):
         arguments["more_tasks"] = [*more, *(arguments["more_tasks"] or [])]
         self.main_data = main.data
         trainer: MetaLossTrainer = self.trainer  # type: ignore[assignment]
+        if self.config["search"].dry_run:
+            arguments = {k: v for k, v in arguments.items() if k not in ("run_dir", "resume")}
+            print(
+                f"every stage works; nothing was written\n{trainer.dry_run(**arguments, say=print)}"
+            )
+            return
         self.search_result = trainer.search(**arguments)
 
     def _session(self) -> Session:
@@ -177,10 +170,12 @@ class LossmetaCLI(LightningCLI):
     def _tasks(self) -> list[Task]:
         """The tasks that were asked for; those that leave the data as they are share them."""
         tasks = []
+        attribute = self.config["search"].loss_attribute
         for name, config in self._task_configs().items():
             same = config["data"] == as_dict(self.config["search"].data)
             data = self.datamodule if same else make_data(config["data"])
-            tasks.append(Task(ConfiguredModule(config["model"]), data, name=name))
+            module = ConfiguredModule(config["model"])
+            tasks.append(Task(module, data, name=name, loss_attribute=attribute))
         return tasks
 
     def _task_configs(self) -> dict[str, dict[str, Any]]:
@@ -192,6 +187,8 @@ class LossmetaCLI(LightningCLI):
 
     def after_search(self) -> None:
         """Say what was found and what to type next."""
+        if self.config["search"].dry_run:
+            return
         result = self.search_result
         main = next(iter(self._task_configs().values()))
         save_fit_config(result, self.config["search"], main)
@@ -212,33 +209,6 @@ class LossmetaCLI(LightningCLI):
             f"  tensorboard --logdir {board}\n"
             f"  lossmeta fit --config {fit}"
         )
-
-
-def save_fit_config(result: SearchResult, config: Namespace, main: dict[str, Any]) -> None:
-    """Write ``fit.yaml``: module and data of the main task, trained with the learned loss."""
-    path = result.directory / "fit.yaml"
-    trainer = {
-        "accelerator": config.trainer.accelerator,
-        "precision": config.trainer.precision,
-        "max_steps": config.session.as_if or config.session.steps,
-        "max_epochs": -1,
-        "callbacks": [
-            {
-                "class_path": "lightning_lossmeta.InjectLoss",
-                "init_args": {
-                    "path": str(result.directory / "best.json"),
-                    "learning_rate_factor": result.learning_rate_factor
-                    * config.session.learning_rate_factor,
-                },
-            }
-        ],
-    }
-    content = {
-        "seed_everything": config.seed_everything,
-        "trainer": trainer,
-        **main,
-    }
-    write_atomic(path, yaml.safe_dump(content, sort_keys=False))
 
 
 def _with_stored_config(arguments: list[str], trusted: bool) -> list[str]:
@@ -270,7 +240,9 @@ def run(arguments: list[str]) -> int:
             trusted = "--trust" in arguments
             arguments = [item for item in arguments if item != "--trust"]
             arguments = _with_stored_config(arguments, trusted)
-        check_configs(arguments)
+            arguments = with_default_classes(arguments)
+        else:
+            arguments = with_found_paths(arguments)
         LossmetaCLI(
             trainer_class=MetaLossTrainer,
             parser_class=HintingParser,

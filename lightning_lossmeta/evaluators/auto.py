@@ -127,6 +127,7 @@ class AutoEvaluator(Evaluator):
         """The evaluators that were chosen by task, since a resumed search must go on with them."""
         return {
             "chosen": {name: self.evaluators.index(item) for name, item in self.chosen.items()},
+            "choices": self.named_choices(),
             "reports": dict(self.reports),
             "evaluators": [evaluator.state_dict() for evaluator in self.evaluators],
         }

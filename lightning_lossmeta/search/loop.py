@@ -7,11 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lightning_lossmeta.artifacts import Artifact
+from lightning_lossmeta.artifacts import Artifact, LearnedLoss
 from lightning_lossmeta.callbacks import Search, SearchHistory
 from lightning_lossmeta.callbacks.provenance import learned_artifact
 from lightning_lossmeta.comparison import ComparisonConfig, Row
+from lightning_lossmeta.comparison.progress import ComparisonProgress
 from lightning_lossmeta.evaluation import Evaluation, Status
+from lightning_lossmeta.evaluators.base import ProgressFn
 from lightning_lossmeta.search.ending import outcome, save_choice
 from lightning_lossmeta.search.final_comparison import final_comparison
 from lightning_lossmeta.search.finals import Choice, final_round
@@ -24,7 +26,7 @@ class SearchError(RuntimeError):
     """A search that can't go on, with what the user can do."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SearchResult:
     """What a search ended with.
 
@@ -43,6 +45,18 @@ class SearchResult:
     comparison: list[Row]
     seconds: float
     choice: Choice | None = None
+
+    def __repr__(self) -> str:
+        """What was learned, in a few lines; the arguments hold more."""
+        where = f"SearchResult in '{self.directory}' after {self.seconds:.0f} s"
+        scores = self.artifact.provenance.get("objectives", {}).items()
+        score = ", ".join(f"{name} {value:.4f}" for name, value in scores)
+        return "\n".join(filter(None, (where, score, self.artifact.formula())))
+
+    @property
+    def loss_fn(self) -> LearnedLoss:
+        """What to train with, the loss of ``best.json``, called as ``loss_fn(logits, target)``."""
+        return LearnedLoss(self.directory / "best.json")
 
     @property
     def learning_rate_factor(self) -> float:
@@ -76,9 +90,16 @@ def run_search(
         KeyboardInterrupt: On Ctrl-C, with what to type to go on.
     """
     started = time.perf_counter()
+
+    def say(line: str) -> None:
+        for callback in engines.callbacks:
+            callback.on_note(search, line)
+
+    engines.evaluator.prepare(search.generations, say)
     try:
         _generations(search, engines)
-        chosen, made, choice = _chosen(search, engines, finalists)
+        with ComparisonProgress() as progress:
+            chosen, made, choice = _chosen(search, engines, finalists, progress)
         artifact = learned_artifact(search, chosen, made)
         save_choice(search, artifact, choice)
         seconds = time.perf_counter() - started
@@ -136,13 +157,13 @@ def _refuse_if_all_failed(evaluations: list[Evaluation]) -> None:
 
 
 def _chosen(
-    search: Search, engines: Engines, finalists: Finalists | None
+    search: Search, engines: Engines, finalists: Finalists | None, on_progress: ProgressFn
 ) -> tuple[Evaluation, dict[str, Any], Choice | None]:
     """What was learned, how it was chosen for its file, and the choice itself."""
     if search.best is not None:
         if finalists is None:
             return search.best, {}, None
-        choice = final_round(search, engines.evaluator, finalists)
+        choice = final_round(search, engines.evaluator, finalists, on_progress)
         described = {"finalists": asdict(finalists), **outcome(search, choice)}
         return choice.learned.evaluation, described, choice
     if (baseline := best_baseline(search, engines.evaluator)) is not None:
