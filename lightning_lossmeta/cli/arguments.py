@@ -37,9 +37,9 @@ def with_default_classes(arguments: Sequence[str]) -> list[str]:
     for argument, name in zip(arguments, names, strict=True):
         part, dot, option = name.removeprefix("--").partition(".")
         known = {*configured, *(item.removeprefix("--") for item in full)}
-        if dot and option != "help" and part in DEFAULT_CLASSES and f"--{part}" not in names:
-            if part not in known:
-                full += [f"--{part}", DEFAULT_CLASSES[part]]
+        sets = dot and option != "help" and part in DEFAULT_CLASSES
+        if sets and part not in known and f"--{part}" not in names:
+            full += [f"--{part}", DEFAULT_CLASSES[part]]
         full.append(argument)
     return full
 

@@ -16,7 +16,11 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from rich.console import Console
 
 import lightning_lossmeta
-from lightning_lossmeta.cli.arguments import with_default_classes, with_found_paths
+from lightning_lossmeta.cli.arguments import (
+    config_files,
+    with_default_classes,
+    with_found_paths,
+)
 from lightning_lossmeta.cli.class_paths import add_current_folder
 from lightning_lossmeta.cli.configuration import (
     ConfiguredModule,
@@ -28,6 +32,7 @@ from lightning_lossmeta.cli.configuration import (
 )
 from lightning_lossmeta.cli.endings import WRONG_INPUT, interrupted
 from lightning_lossmeta.cli.help_pages import TrainerHelp
+from lightning_lossmeta.cli.own_families import import_configured_family
 from lightning_lossmeta.cli.run_files import SaveSearchConfig, save_fit_config
 from lightning_lossmeta.cli.trust import confirm
 from lightning_lossmeta.search import MetaLossTrainer, SearchError, SearchResult
@@ -202,13 +207,25 @@ class LossmetaCLI(LightningCLI):
         if (count := len(result.artifact.provenance["tasks"])) > 1:
             score = f"mean over {count} tasks: {score}"
         console.print(
-            f"\nLearned loss (generation {result.artifact.provenance['generation']}, {score}, "
+            f"\nLearned loss ({_generation(result)}{score}, "
             f"{result.seconds:.0f} s):\n"
             f"  {result.artifact.formula()}\n\nNext:\n"
             f"  lossmeta inspect {best}\n"
-            f"  tensorboard --logdir {board}\n"
+            f"  tensorboard --logdir {board}  # past 40 runs, filter them: {_runs(result)}\n"
             f"  lossmeta fit --config {fit}"
         )
+
+
+def _generation(result: SearchResult) -> str:
+    """The generation that found the loss, counted from 1 as in the log; empty if none did."""
+    number = result.artifact.provenance["generation"]
+    return "" if number is None else f"generation {number + 1}, "
+
+
+def _runs(result: SearchResult) -> str:
+    """What to type as TensorBoard's filter of runs: where there are many, it shows none itself."""
+    number = result.artifact.provenance["generation"]
+    return "search" if number is None else f"'search|gen{number:03d}'"
 
 
 def _with_stored_config(arguments: list[str], trusted: bool) -> list[str]:
@@ -242,6 +259,8 @@ def run(arguments: list[str]) -> int:
             arguments = _with_stored_config(arguments, trusted)
             arguments = with_default_classes(arguments)
         else:
+            for file in config_files(arguments):
+                import_configured_family(file.parent)
             arguments = with_found_paths(arguments)
         LossmetaCLI(
             trainer_class=MetaLossTrainer,
