@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from functools import partial
 
 import pytest
 import torch
@@ -31,16 +32,10 @@ class WithCriterion(StrangersNet):
 
 def test_a_loss_under_another_name_is_learned_alike():
     candidate = FAMILY.space.sample(1)
-    tasks = [
-        Task(StrangersNet(), BlobsData(), SESSION),
-        Task(WithCriterion(), BlobsData(), SESSION, loss_attribute="criterion"),
-        Task(
-            lambda: WithCriterion(functional.cross_entropy),
-            BlobsData(),
-            SESSION,
-            name="t",
-            loss_attribute="criterion",
-        ),
+    with_function = partial(WithCriterion, functional.cross_entropy)
+    tasks = [Task(StrangersNet, BlobsData(), SESSION)] + [
+        Task(make, BlobsData(), SESSION, loss_attribute="criterion")
+        for make in (WithCriterion, with_function)
     ]
     usual, *others = [TrainerEvaluator().evaluate([candidate], FAMILY, [t])[0] for t in tasks]
     for other in others:

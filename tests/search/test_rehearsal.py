@@ -10,10 +10,10 @@ from lightning_lossmeta import (
     CMAESSearcher,
     ComparisonConfig,
     Finalists,
-    GradientRefiner,
     MetaLossTrainer,
     Objective,
     Session,
+    Task,
     TaylorFamily,
     TrainerEvaluator,
 )
@@ -67,14 +67,8 @@ def _search(directory, module=Scheduled, data=BlobsData, **changes):
 
 def test_a_schedule_is_told_the_whole_budget_of_each_training(tmp_path):
     seen.clear()
-    rehearse(make_search(tmp_path, tasks=make_tasks()), COMPARISON)
+    rehearse(make_search(tmp_path, tasks=[Task(Scheduled(), BlobsData(), SESSION)]), COMPARISON)
     assert set(seen) == {5, 10}
-
-
-def make_tasks(module=Scheduled):
-    from lightning_lossmeta import Task
-
-    return [Task(module(), BlobsData(), SESSION)]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +95,7 @@ def test_the_rehearsal_changes_nothing_of_the_search(tmp_path, monkeypatch):
 
 
 def test_later_stages_count_every_training(tmp_path):
-    search = make_search(tmp_path, tasks=make_tasks())
+    search = make_search(tmp_path, tasks=[Task(Scheduled(), BlobsData(), SESSION)])
     stages = later_stages(search, Finalists(count=4, seeds=3), COMPARISON)
     # learned, cross-entropy and MSE: 3 losses; 3 tuning seeds at 2 rates; twice the steps.
     assert [(item.name, item.trainings, item.sessions) for item in stages] == [
@@ -147,4 +141,3 @@ def test_a_dry_run_says_what_fails(tmp_path):
     trainer = MetaLossTrainer(accelerator="cpu", logger=False, enable_checkpointing=False)
     with pytest.raises(KeyError, match="no such key"):
         trainer.dry_run(BadStep(), BlobsData(), session=SESSION, evaluator=TrainerEvaluator())
-    assert GradientRefiner().unsupported(TaylorFamily(), make_tasks())

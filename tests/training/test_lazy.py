@@ -47,8 +47,10 @@ def test_what_is_not_lazy_is_left_as_it_is():
 
 
 def test_running_statistics_are_untouched():
-    module = SupervisedModule(nn.Sequential(nn.LazyBatchNorm1d(), nn.LazyLinear(3)))
-    norm = sized(Task(module, BlobsData())).fresh_module().network[0]
+    def make():  # torch can't copy a lazy norm
+        return SupervisedModule(nn.Sequential(nn.LazyBatchNorm1d(), nn.LazyLinear(3)))
+
+    norm = sized(Task(make, BlobsData())).fresh_module().network[0]
     assert int(norm.num_batches_tracked) == 0
     assert torch.equal(norm.running_mean, torch.zeros(6))
 
