@@ -89,8 +89,12 @@ class Probe:
 
     def _time(self, steps: int, validations: int) -> float:
         session = replace(
-            self._task.session, steps=steps, validations=validations, horizons=None
-        )  # horizons would lie past the end of so short a session
+            self._task.session,
+            steps=steps,
+            validations=validations,
+            horizons=None,  # they would lie past the end of so short a session
+            as_if=None,  # it would raise the learning rates of one beyond measure
+        )
         started = time.perf_counter()
         evaluations = self.evaluator.evaluate(
             self._candidates, self._family, [replace(self._task, session=session)]

@@ -95,7 +95,7 @@ def estimate(
                 f"{type(evaluator).__name__}, but all fail; the first with: {probe.message}"
             )
         session_seconds += probe.seconds / len(candidates) / len(search.tasks)
-        short = replace(task, session=replace(task.session, steps=1, horizons=None))
+        short = replace(task, session=replace(task.session, steps=1, horizons=None, as_if=None))
         engines.evaluator.evaluate(candidates, search.family, [short])
     trainings = len(next(engines.allocation.plan(len(candidates), len(search.tasks))))
     each = trainings * session_seconds + refining * len(candidates)

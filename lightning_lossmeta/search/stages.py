@@ -50,7 +50,7 @@ def later_stages(
         usual = 0 if loss is None else len(baseline_losses(loss.link))
         compared = tasks * (1 + usual)
         session = search.tasks[0].session
-        length = (comparison.steps or session.steps) / session.steps
+        length = (comparison.steps or session.real_steps) / session.steps
         if len(comparison.learning_rate_factors) > 1:
             rates = len(comparison.learning_rate_factors) * comparison.tuning_seeds
             stages.append(Stage("comparison, tuning", compared * rates, length))
