@@ -82,7 +82,8 @@ class _CallsLoss(nn.Module):
         self._owner = (owner,)  # in a tuple, since the owner is no part of it
 
     def forward(self, *arguments: Any, **options: Any) -> Any:
-        return self._owner[0].loss_fn(*arguments, **options)
+        loss: Any = self._owner[0].loss_fn
+        return loss(*arguments, **options)
 
 
 def _is_loss(value: Any) -> bool:

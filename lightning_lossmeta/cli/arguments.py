@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def with_found_paths(arguments: Sequence[str]) -> list[str]:
             continue
         path = Path(value or arguments[at]).expanduser()
         content = read_yaml(path) if path.is_file() else None
-        found = _resolved(content, lambda loss, folder=path.parent: _beside(loss, folder))
+        found = _resolved(content, partial(_beside, folder=path.parent))
         text = str(path) if found == content else yaml.safe_dump(found, sort_keys=False)
         full[at] = f"{name}={text}" if equals else text
     return full
