@@ -69,10 +69,22 @@ def early_complaint(command: str, arguments: Sequence[str]) -> str | None:
             hint = nearest(word, options) or nearest_end(word, options)
             return f"unrecognized arguments: {name}{hint}"
         value = value if equals else following
+        if name in _whole_numbers(command) and not any(map(str.isdigit, value)):
+            return f"Expected {name} to be a whole number, got '{value}'."
         is_file = name == "--config" and "\n" not in value and value.endswith((".yaml", ".yml"))
         if is_file and not Path(value).expanduser().is_file():
             return f"Expected a file after --config, found none at '{value}'."
+        if name == "--resume" and not _has_run(value, arguments):
+            return (
+                f"Expected the folder of a run after --resume, with its config.yaml, got '{value}'."
+            )
     return None
+
+
+def _has_run(folder: str, arguments: Sequence[str]) -> bool:
+    """Whether a folder tells how to go on with its run, or a configuration is given beside it."""
+    given = any(argument.split("=")[0] in ("--config", "-c") for argument in arguments)
+    return given or (Path(folder).expanduser() / "config.yaml").is_file()
 
 
 def _is_known(name: str, known: frozenset[str]) -> bool:
@@ -89,6 +101,16 @@ def _is_group(name: str, known: frozenset[str]) -> bool:
     if f"{name}.help" in known:
         return False
     return any(option.startswith(f"{name}.") for option in known)
+
+
+@cache
+def _whole_numbers(command: str) -> frozenset[str]:
+    """The options that take nothing but a whole number, as the page says."""
+    starts = [match.start() for match in _OPTION.finditer(_page(command))]
+    blocks = [_page(command)[a:b] for a, b in zip(starts, [*starts[1:], None], strict=True)]
+    return frozenset(
+        _OPTION.findall(block)[0] for block in blocks if re.search(r"\(type:\s+int[,)]", block)
+    )
 
 
 @cache

@@ -55,12 +55,24 @@ def test_a_misspelt_option_is_refused_with_the_nearest(command, argument, near, 
     assert error == f"lossmeta: unrecognized arguments: {argument}\nDid you mean '{near}'?\n"
 
 
+@pytest.mark.parametrize("given", [["--generations", "many"], ["--session.steps=two hundred"]])
+def test_what_is_no_number_is_refused(given, capsys):
+    assert main(["search", *given]) == 2
+    assert " to be a whole number, got '" in capsys.readouterr().err
+    assert early_complaint("search", ["--generations", "1_000"]) is None
+
+
+def test_a_run_that_is_not_there_is_named(tmp_path, capsys):
+    assert main(["search", "--resume", str(tmp_path / "gone")]) == 2
+    assert f"with its config.yaml, got '{tmp_path / 'gone'}'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("command", "arguments"),
     [
         ("search", ["--model.init_args.network.class_path", "x", "--model.lr=1", "--dry_run"]),
         ("search", ["--trainer.callbacks+=x", "--trainer.callbacks.init_args.a", "1", "--trust"]),
-        ("search", ["--searcher.population", "3", "--session.objectives.x", "1", "--resume=r"]),
+        ("search", ["--searcher.population", "3", "--resume=r", "--config", "a: 1"]),
         ("search", ["--print_config=skip_null", "--tasks.a", "{}", "--config", "a: 1"]),
         ("compare", ["--losses.CE", "cross_entropy", "--methods.m.file", "x", "--sweep.key", "y"]),
         ("embed", ["--samples", "3", "-h"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from functools import partial
 
 from lightning_lossmeta.artifacts import write_atomic
 from lightning_lossmeta.cli.compare.figures import draw_figures
@@ -41,6 +42,7 @@ def _compare(request: Request) -> None:
     directory = request.directory
     tasks = [task for task, _ in request.tasks.values()]
     store = RunStore(directory / "trainings")
+    request.evaluator.prepare(1, partial(print, flush=True))
     try:
         rows = _compared(request, tasks, store)
     except (KeyboardInterrupt, SystemExit) as stop:
@@ -59,8 +61,6 @@ def _compare(request: Request) -> None:
     places = {name: place for name, (_, place) in request.tasks.items()}
     pictures = draw_figures(report, places, request.sweep, directory, _chance(request))
     out = console(width=150)
-    for task, choice in request.evaluator.state_dict().get("reports", {}).items():
-        out.print(f"evaluator for {task}: {choice}", highlight=False, soft_wrap=True)
     title = _title(tasks, request.comparison)
     out.print(report.table(title))
     out.print("\n".join(report.verdict()), highlight=False, markup=False)
