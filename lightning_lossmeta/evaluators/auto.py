@@ -249,7 +249,8 @@ def _left(probes: Sequence[Probe], trainings: int | None) -> float:
     """Seconds that may still be spent on measuring, of a search of so many trainings."""
     if trainings is None:
         return math.inf
-    foreseen = min(probe.seconds for probe in probes if not probe.fails) / probes[0].count
+    working = (probe.seconds for probe in probes if not probe.fails)
+    foreseen = min(working, default=0.0) / probes[0].count
     return SHARE * foreseen * trainings - sum(probe.spent for probe in probes)
 
 

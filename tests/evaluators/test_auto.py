@@ -210,7 +210,9 @@ def test_one_that_fails_what_others_train_is_not_chosen(clock):
 
 
 def test_where_all_fail_one_is_taken(clock):
-    found = _evaluate(AutoEvaluator([_Timed(clock), _Timed(clock)]), name="hard")
+    evaluator = AutoEvaluator([_Timed(clock), _Timed(clock)])
+    evaluator.prepare(3)
+    found = _evaluate(evaluator, name="hard")
     assert all(item.status is Status.FAILED for item in found)
 
 
