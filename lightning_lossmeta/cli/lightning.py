@@ -9,7 +9,7 @@ import warnings
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
@@ -39,9 +39,6 @@ from lightning_lossmeta.search import MetaLossTrainer, SearchError, SearchResult
 from lightning_lossmeta.search.run_folder import new_directory
 from lightning_lossmeta.task import Objective, Session, Task
 from lightning_lossmeta.training.session import quiet_lightning
-
-if TYPE_CHECKING:
-    pass
 
 #: What of a session is the trainer's, or can't be asked for in a search.
 _NOT_OPTIONS: set[str | int] = {

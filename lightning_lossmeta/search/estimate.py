@@ -73,6 +73,8 @@ def estimate(
 ) -> Estimate:
     """Refine one candidate, train a generation for one step, and time short sessions.
 
+    Of a race the first round is counted alone, since nobody knows how many go on.
+
     Args:
         search: Begun; its searcher is asked, so that it can't be searched with afterwards.
         engines: The parts that refine and train.

@@ -26,6 +26,12 @@ from lightning_lossmeta.evaluators import AutoEvaluator, Evaluator
 from lightning_lossmeta.evaluators.base import SayFn, say_nothing
 from lightning_lossmeta.families import LossFamily, TaylorFamily
 from lightning_lossmeta.local_search import Refiner
+from lightning_lossmeta.search.agreement import (
+    named_tasks,
+    refuse_uneven,
+    refuse_unrefined,
+    refuse_unsupported,
+)
 from lightning_lossmeta.search.allocation import Allocation, FixedSeeds
 from lightning_lossmeta.search.estimate import Estimate, estimate
 from lightning_lossmeta.search.fingerprint import search_fingerprint
@@ -228,17 +234,17 @@ class MetaLossTrainer(pl.Trainer):
         searcher = CMAESSearcher() if searcher is None else searcher
         seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
         main = replace(main, session=self._session(main.session))
-        tasks = [sized(task) for task in _named_tasks(main, more_tasks)]
-        _refuse_unrefined(engines, searcher)
-        _refuse_unsupported(engines, family, tasks)
+        tasks = [sized(task) for task in named_tasks(main, more_tasks)]
+        refuse_unrefined(engines, searcher)
+        refuse_unsupported(engines, family, tasks)
         num_classes = check_task(tasks[0])
         for task in tasks[1:]:
             check_task(task)
         for callback in engines.callbacks:
             family = callback.wrap_family(family, num_classes)
             tasks = [callback.configure_task(task) for task in tasks]
-        _refuse_unsupported(engines, family, tasks)
-        _refuse_uneven(tasks)
+        refuse_unsupported(engines, family, tasks)
+        refuse_uneven(tasks)
         searcher.start(
             family.space, derived_seed(seed, Purpose.SEARCHER), tasks[0].session.objectives
         )
@@ -316,44 +322,3 @@ def _engines(
         refiner,
         callbacks,
     )
-
-
-def _named_tasks(main: Task, more: list[Task]) -> list[Task]:
-    """All tasks, with names of their own.
-
-    Raises:
-        ValueError: If two have one name.
-    """
-    tasks = [main]
-    for number, task in enumerate(more, start=1):
-        tasks.append(replace(task, name=task.name if task.name != "task" else f"task{number}"))
-    names = [task.name for task in tasks]
-    if len(set(names)) < len(names):
-        raise ValueError(f"Expected tasks of different names, got {names}.")
-    return tasks
-
-
-def _refuse_unsupported(engines: Engines, family: LossFamily, tasks: list[Task]) -> None:
-    for engine in (engines.refiner, engines.evaluator):
-        if engine is not None and (reason := engine.unsupported(family, tasks)):
-            raise ValueError(f"{type(engine).__name__} can't be used here: {reason}")
-
-
-def _refuse_unrefined(engines: Engines, searcher: Searcher) -> None:
-    """Refuse a refiner beside a searcher that needs scores of the very candidates it gave."""
-    if engines.refiner is not None and not searcher.accepts_refined:
-        raise ValueError(
-            f"Expected a searcher that takes refined candidates with "
-            f"{type(engines.refiner).__name__}, e.g. GeneticProgrammingSearcher, got "
-            f"{type(searcher).__name__}."
-        )
-
-
-def _refuse_uneven(tasks: list[Task]) -> None:
-    """Objectives are averaged over tasks, so that all must have as many, of one direction."""
-    kinds = {tuple((item.mode, item.weight) for item in task.session.objectives) for task in tasks}
-    if len(kinds) > 1:
-        named = {task.name: [o.monitor for o in task.session.objectives] for task in tasks}
-        raise ValueError(
-            f"Expected all tasks to have objectives of the same modes and weights, got {named}."
-        )
