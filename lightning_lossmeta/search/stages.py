@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from lightning_lossmeta.callbacks.base import Search
@@ -42,12 +43,12 @@ def later_stages(
         comparison: How it is compared; ``None`` trains nothing.
     """
     tasks = len(search.tasks)
+    loss = first_loss(search)
+    usual = 0 if loss is None else len(baseline_losses(loss.link))
     stages = []
     if finalists is not None:
-        stages.append(Stage("finalists", finalists.count * finalists.seeds * tasks))
+        stages.append(Stage("finalists", _finalists(finalists, usual) * tasks))
     if comparison is not None:
-        loss = first_loss(search)
-        usual = 0 if loss is None else len(baseline_losses(loss.link))
         compared = tasks * (1 + usual)
         session = search.tasks[0].session
         length = (comparison.steps or session.real_steps) / session.steps
@@ -56,3 +57,15 @@ def later_stages(
             stages.append(Stage("comparison, tuning", compared * rates, length))
         stages.append(Stage("comparison, scoring", compared * comparison.seeds, length))
     return stages
+
+
+def _finalists(settings: Finalists, usual: int) -> int:
+    """The trainings of the final round on one task, if no learning rate lies at an edge.
+
+    Every contender is trained once at each rate, the better half of the learned ones and two
+    baselines on the further seeds. Beside the best candidates the start takes part.
+    """
+    learned = settings.count + 1
+    baselines = usual if settings.baselines is None else len(settings.baselines)
+    last = max(2, math.ceil(learned / 2)) + min(2, baselines)
+    return (learned + baselines) * len(settings.learning_rate_factors) + last * settings.seeds

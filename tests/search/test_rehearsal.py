@@ -97,9 +97,10 @@ def test_the_rehearsal_changes_nothing_of_the_search(tmp_path, monkeypatch):
 def test_later_stages_count_every_training(tmp_path):
     search = make_search(tmp_path, tasks=[Task(Scheduled(), BlobsData(), SESSION)])
     stages = later_stages(search, Finalists(count=4, seeds=3), COMPARISON)
-    # learned, cross-entropy and MSE: 3 losses; 3 tuning seeds at 2 rates; twice the steps.
+    # Finalists: 4, the start and 2 usual ones at 3 rates, then 3 and 2 with 3 seeds.
+    # Comparison: learned, cross-entropy and MSE; 3 tuning seeds at 2 rates; twice the steps.
     assert [(item.name, item.trainings, item.sessions) for item in stages] == [
-        ("finalists", 12, 12),
+        ("finalists", 36, 36),
         ("comparison, tuning", 18, 36),
         ("comparison, scoring", 6, 12),
     ]
@@ -118,13 +119,13 @@ def test_a_dry_run_tries_all_and_writes_nothing(tmp_path, monkeypatch, evaluator
         searcher=CMAESSearcher(population=3),
         evaluator=evaluator,
         generations=7,
-        finalists=Finalists(count=2, seeds=2),
+        finalists=Finalists(count=2, seeds=2, baselines=(), learning_rate_factors=(1.0,)),
         comparison=COMPARISON,
     )
     counts = {name: count for name, (count, _) in found.stages.items()}
     assert counts == {
         "search": 21,
-        "finalists": 4,
+        "finalists": 7,
         "comparison, tuning": 18,
         "comparison, scoring": 6,
     }
