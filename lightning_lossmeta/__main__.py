@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import sys
 
-from lightning_lossmeta.cli.endings import interrupted
+from lightning_lossmeta.cli.early import early_complaint, early_help
+from lightning_lossmeta.cli.endings import WRONG_INPUT, interrupted
 from lightning_lossmeta.cli.registry import command_help, command_main, command_names
 from lightning_lossmeta.cli.streams import steady_streams
 
@@ -47,6 +48,12 @@ def _run(arguments: list[str]) -> int:
         print(version("lightning-lossmeta"))
         return 0
     try:
+        if (page := early_help(command, rest)) is not None:
+            print(page, end="")
+            return 0
+        if (complaint := early_complaint(command, rest)) is not None:
+            print(f"lossmeta: {complaint}", file=sys.stderr)
+            return WRONG_INPUT
         if command in command_names():
             return command_main(command)(rest)
         if command in LIGHTNING:
@@ -58,7 +65,7 @@ def _run(arguments: list[str]) -> int:
     near = difflib.get_close_matches(command, [*LIGHTNING, *command_names()], n=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
     print(f"lossmeta: there is no command '{command}'.{hint} See lossmeta --help.", file=sys.stderr)
-    return 2
+    return WRONG_INPUT
 
 
 def _help() -> str:

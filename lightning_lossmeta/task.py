@@ -13,6 +13,7 @@ from typing import Literal
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.seed import isolate_rng
 
+from lightning_lossmeta._loss_place import USUAL, check_loss_place, redirect
 from lightning_lossmeta._seeds import seed_all
 from lightning_lossmeta._validation import check_at_least
 
@@ -216,13 +217,14 @@ class Task:
     """An architecture with its optimiser, a data module, and the session that scores a loss there.
 
     Args:
-        module: A LightningModule with an attribute ``loss_fn``, or a function that makes one. A
+        module: A LightningModule with its loss in an attribute, or a function that makes one. A
             module is copied and every layer's ``reset_parameters`` called to draw new weights; give
             a function where that is not how its weights are drawn.
         data: The data, any LightningDataModule.
         session: How an inner fit trains and what it is scored by.
         seed: Fixes initial weights, batches and noise: candidates with one seed are comparable.
         name: The task's name in reports and files.
+        loss_attribute: The name under which the module has its loss.
     """
 
     module: pl.LightningModule | Callable[[], pl.LightningModule]
@@ -230,6 +232,7 @@ class Task:
     session: Session = field(default_factory=Session)
     seed: int = 0
     name: str = "task"
+    loss_attribute: str = USUAL
 
     def fresh_module(self) -> pl.LightningModule:
         """A module with the weights that the seed draws; global random state is left alone.
@@ -244,7 +247,7 @@ class Task:
             seed_all(self.seed)
             if isinstance(self.module, pl.LightningModule):
                 module = copy.deepcopy(self.module)
-                _draw_weights(module)
+                draw_weights(module)
             else:
                 module = self.module()
         if not isinstance(module, pl.LightningModule):
@@ -252,31 +255,17 @@ class Task:
                 "Expected `module` of a task to be a LightningModule or to make one, got "
                 f"{type(module).__name__}."
             )
-        check_loss_fn(module)
+        redirect(module, self.loss_attribute)
+        check_loss_place(module)
         return module
 
 
-def check_loss_fn(module: pl.LightningModule) -> None:
-    """Refuse a module in which no loss can be put.
+def draw_weights(module: pl.LightningModule) -> None:
+    """Draw new weights layer by layer, inner ones first as constructors do.
 
-    Raises:
-        TypeError: If it has no ``loss_fn``, or its class has one, which hides what is put there.
+    Warns:
+        UserWarning: If there are parameters that no ``reset_parameters`` draws.
     """
-    kind = type(module).__name__
-    if not hasattr(module, "loss_fn"):
-        raise TypeError(
-            f"Expected {kind} to have an attribute `loss_fn`, which its training_step calls as "
-            "self.loss_fn(output, target): the learned loss is put there."
-        )
-    if hasattr(type(module), "loss_fn"):
-        raise TypeError(
-            f"Expected {kind} to set its attribute `loss_fn` in __init__, got one of the class (a "
-            "method, property or class variable), which would hide the learned loss."
-        )
-
-
-def _draw_weights(module: pl.LightningModule) -> None:
-    """Draw new weights layer by layer, inner ones first as constructors do."""
     kept = dict(module.named_parameters())
     for prefix, layer in reversed(list(module.named_modules())):
         # Attention has the underscore.

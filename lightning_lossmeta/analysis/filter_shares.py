@@ -101,7 +101,7 @@ def _draw(axes: Axes, table: Mapping[str, Array], fills: Mapping[str, _Fill]) ->
     from matplotlib.ticker import MaxNLocator
 
     base = np.zeros(len(next(iter(table.values()))))
-    edges = np.arange(len(base) + 1) - 0.5
+    edges = np.arange(len(base) + 1) + 0.5  # of generations from 1
     for name, part in table.items():
         fill = fills[name]
         axes.stairs(

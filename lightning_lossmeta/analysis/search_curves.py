@@ -38,7 +38,7 @@ def search_figure(curves: Mapping[str, npt.ArrayLike], y_label: str) -> Figure:
     figure = new_figure(7.5, 4.5, "Search for a loss")
     axes = figure.subplots()
     for (name, table), line in zip(tables.items(), lines(list(tables)), strict=True):
-        x, mean = np.arange(len(table)), table.mean(axis=1)
+        x, mean = 1 + np.arange(len(table)), table.mean(axis=1)
         if table.shape[1] > 1:
             std = table.std(axis=1, ddof=1)
             axes.fill_between(x, mean - std, mean + std, color=line.color, alpha=0.2, linewidth=0)

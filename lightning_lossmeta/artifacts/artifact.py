@@ -178,7 +178,7 @@ def _family(content: Any) -> LossFamily:
     if not isinstance(name, str) or name not in families:
         raise ArtifactError(
             f"expected a family out of {sorted(families)}, got {shown(name)}; one of your own must "
-            "be imported first."
+            "be imported first (lossmeta inspect and export: --import MODULE)."
         )
     cls = families[name]
     where = f"`settings` of family '{name}'"

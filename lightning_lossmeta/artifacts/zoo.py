@@ -6,8 +6,10 @@ import difflib
 import inspect
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lightning_lossmeta.artifacts.artifact import Artifact
 from lightning_lossmeta.candidate import Candidate
@@ -146,11 +148,21 @@ def _from_file(path: Path, name: str) -> ReadyLoss:
 
 def _learned(name: str, artifact: Artifact, path: Path | None = None) -> ReadyLoss:
     provenance = artifact.provenance
-    data = [provenance.get(key) for key in ("network", "data")]
-    where = " on ".join(str(part) for part in data if part)
-    about = f"Learned loss{', for ' + where if where else ''}."
+    about = f"Learned loss{_origin(provenance)}."
     source = str(provenance.get("source", ""))
     return ReadyLoss(name, artifact.build(), about, artifact.formula(), source, artifact, path)
+
+
+def _origin(provenance: Mapping[str, Any]) -> str:
+    """What a loss was learned for, and how, as far as its file says."""
+    tasks = provenance.get("tasks")
+    first = tasks[0] if isinstance(tasks, list) and tasks else provenance
+    place = [first.get(key) for key in ("network", "data")] if isinstance(first, Mapping) else []
+    text = " on ".join(str(part) for part in place if part)
+    text = f", for {text}" if text else ""
+    if searcher := provenance.get("searcher"):
+        text += f", by {searcher} in {provenance.get('generations')} generations"
+    return text
 
 
 def _baseline(name: str, cls: type[LossFunction]) -> ReadyLoss:

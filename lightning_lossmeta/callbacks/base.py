@@ -35,6 +35,7 @@ class Search:
         settings: What the search was asked for, as plain JSON values.
         evaluator_state: State of evaluators that a resumed search must find again.
         front: The best evaluation so far, or with several objectives all that none dominates.
+        later_sessions: The work that comes after the generations, in trainings of a generation.
     """
 
     directory: Path
@@ -47,6 +48,7 @@ class Search:
     settings: dict[str, Any] = field(default_factory=dict)
     evaluator_state: dict[str, Any] = field(default_factory=dict)
     front: Front = field(default_factory=Front)
+    later_sessions: float = 0.0
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
@@ -117,6 +119,9 @@ class MetaCallback(HasExample, pl.Callback):
             done: How many are done.
             count: How many there are.
         """
+
+    def on_note(self, search: Search, line: str) -> None:
+        """Called with a line that the user should read, as which evaluator was chosen."""
 
     def on_candidate_evaluated(
         self, search: Search, generation: int, index: int, evaluation: Evaluation

@@ -29,7 +29,8 @@ class CandidateCurves(MetaCallback):
     """One TensorBoard run a candidate, ``gen000/cand00``, the same tags in each; and ``search``.
 
     A candidate's run has its training loss, validation metrics and parameters; ``search`` has best
-    and mean fitness, step size, counts, and a picture of the best loss each generation. Counts are
+    and median fitness, step size, counts, and a picture of the best loss each generation, counted
+    from 1 as in the log; folders count from 0, as ``history.csv`` does. Counts are
     those of each status, ``candidates/STATUS``, and of the candidates that a filter judged,
     ``filters/NAME``, from the first generation in which it did.
 
@@ -71,7 +72,7 @@ class CandidateCurves(MetaCallback):
         for old in folder.glob("gen*"):
             if old.name[3:].isdigit() and int(old.name[3:]) >= done:
                 shutil.rmtree(old)
-        self._search = SummaryWriter(str(folder / "search"), purge_step=done)
+        self._search = SummaryWriter(str(folder / "search"), purge_step=done + 1)
         self._filters = _filters_of(search.directory / SearchHistory.file_name, done)
 
     def on_generation_end(
@@ -98,7 +99,10 @@ class CandidateCurves(MetaCallback):
         scores = [item.fitness for item in evaluations if math.isfinite(item.fitness)]
         figures = {"diversity": search.searcher.diversity}
         if scores:
-            figures |= {"fitness/mean": statistics.fmean(scores), "fitness/generation": max(scores)}
+            figures |= {
+                "fitness/median": statistics.median(scores),
+                "fitness/generation": max(scores),
+            }
         if search.best is not None:
             figures["fitness/best"] = search.best.fitness
         for status in Status:
@@ -109,7 +113,7 @@ class CandidateCurves(MetaCallback):
         figures |= {f"filters/{name}": judged[name] for name in self._filters}
         for tag, value in figures.items():
             if math.isfinite(value):
-                writer.add_scalar(tag, value, generation)
+                writer.add_scalar(tag, value, generation + 1)
         if self.pictures and search.best is not None and search.num_classes is not None:
             from lightning_lossmeta.analysis import loss_figure  # matplotlib takes a while
 
@@ -118,7 +122,7 @@ class CandidateCurves(MetaCallback):
                 "cross-entropy": CrossEntropy(),
             }
             figure = loss_figure(losses, search.num_classes)
-            writer.add_figure("best loss", figure, generation)
+            writer.add_figure("best loss", figure, generation + 1)
         writer.flush()
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from lightning_lossmeta._loss_place import USUAL, check_loss_place
 from lightning_lossmeta.artifacts import LearnedLoss
 from lightning_lossmeta.callbacks.learning_rate import LearningRateFactor
 from lightning_lossmeta.callbacks.training_progress import TrainingProgress
-from lightning_lossmeta.task import check_loss_fn
 
 
 class InjectLoss(LearningRateFactor):
@@ -23,14 +23,21 @@ class InjectLoss(LearningRateFactor):
         path: The JSON file of a learned loss; read at once, so that a bad file fails early.
         learning_rate_factor: Multiplies the module's learning rates, since losses differ in the
             scale of their gradients.
+        loss_attribute: The name under which the module has its loss.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ArtifactError: If the file is no learned loss.
     """
 
-    def __init__(self, path: str | os.PathLike[str], learning_rate_factor: float = 1.0) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        learning_rate_factor: float = 1.0,
+        loss_attribute: str = USUAL,
+    ) -> None:
         super().__init__(learning_rate_factor)
+        self.loss_attribute = loss_attribute
         self.path = path
         self.loss = LearnedLoss(path)
         self._progress = TrainingProgress()
@@ -41,15 +48,15 @@ class InjectLoss(LearningRateFactor):
         """Put the loss in place.
 
         Raises:
-            TypeError: If the module has no ``loss_fn``, or its class has it, out of reach.
+            TypeError: If the module has no such attribute, or its class has it, out of reach.
         """
         super().setup(trainer, pl_module, stage)
         if stage != "fit":
             return
-        check_loss_fn(pl_module)
-        self._original = pl_module.loss_fn
+        check_loss_place(pl_module, self.loss_attribute)
+        self._original = getattr(pl_module, self.loss_attribute)
         self._swapped = True
-        _put(pl_module, self.loss)
+        _put(pl_module, self.loss_attribute, self.loss)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Scale the learning rates, and learn how long the fit is."""
@@ -74,11 +81,11 @@ class InjectLoss(LearningRateFactor):
 
     def _restore(self, module: pl.LightningModule) -> None:
         if self._swapped:
-            _put(module, self._original)
+            _put(module, self.loss_attribute, self._original)
             self._original, self._swapped = None, False
 
 
-def _put(module: pl.LightningModule, loss: Any) -> None:
+def _put(module: pl.LightningModule, attribute: str, loss: Any) -> None:
     # nn.Module refuses to replace a module by a function.
-    del module.loss_fn
-    module.loss_fn = loss
+    delattr(module, attribute)
+    setattr(module, attribute, loss)

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from jsonargparse import ArgumentParser, Namespace
+from jsonargparse.typing import register_type
 from pytorch_lightning.cli import LightningArgumentParser
 
 from lightning_lossmeta._machine import machine_trouble
@@ -22,6 +24,19 @@ from lightning_lossmeta.cli.help_pages import BriefFormatter, in_order
 from lightning_lossmeta.cli.hints import with_hint
 
 yaml_files.register()
+
+
+def _tensor(value: Any) -> torch.Tensor:
+    """A tensor of numbers, as the class weights of a loss of torch's."""
+    return torch.tensor(value, dtype=torch.float32)
+
+
+register_type(
+    torch.Tensor,
+    serializer=torch.Tensor.tolist,
+    deserializer=_tensor,
+    type_check=isinstance,
+)
 
 #: What jsonargparse lets through where a configuration has not the form that it reckons with.
 _STUMBLES = (AttributeError, IndexError, KeyError, TypeError, ValueError)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 import sys
@@ -13,8 +12,11 @@ from torch import nn
 
 from lightning_lossmeta._subclasses import all_subclasses
 from lightning_lossmeta.callbacks import MetaCallback
+from lightning_lossmeta.cli.nearest import nearest, nearest_end
 from lightning_lossmeta.evaluators import Evaluator
 from lightning_lossmeta.families import LossFamily
+from lightning_lossmeta.local_search import Refiner
+from lightning_lossmeta.search import Allocation
 from lightning_lossmeta.searchers import Searcher
 
 _ROOTS: tuple[type, ...] = (
@@ -22,6 +24,8 @@ _ROOTS: tuple[type, ...] = (
     Searcher,
     Evaluator,
     MetaCallback,
+    Refiner,
+    Allocation,
     pl.LightningModule,
     pl.LightningDataModule,
     nn.Module,
@@ -39,24 +43,12 @@ def with_hint(message: str, parser: ArgumentParser) -> str:
         return message
     if match := re.search(r"arguments: --([\w.]+)", message):
         options = {action.dest for action in parser._actions}
-        return message + (_nearest(match[1], options) or _nearest_end(match[1], options))
+        return message + (nearest(match[1], options) or nearest_end(match[1], options))
     if match := re.search(r"Option '(\w+)' is not accepted", message):
-        return message + _nearest(match[1], _arguments())
+        return message + nearest(match[1], _arguments())
     if match := re.search(r"Given value: ([\w.]+)\s*$", message):
-        return message + _nearest(match[1].rpartition(".")[2], _classes(match[1]))
+        return message + nearest(match[1].rpartition(".")[2], _classes(match[1]))
     return message
-
-
-def _nearest(word: str, known: set[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.7)
-    return f"\nDid you mean '{near[0]}'?" if near else ""
-
-
-def _nearest_end(word: str, options: set[str]) -> str:
-    """The option whose last part is nearest: ``--steps`` is meant for ``--session.steps``."""
-    by_end = {option.rpartition(".")[2]: option for option in sorted(options, reverse=True)}
-    near = difflib.get_close_matches(word.rpartition(".")[2], by_end, n=1, cutoff=0.7)
-    return f"\nDid you mean '{by_end[near[0]]}'?" if near else ""
 
 
 def _classes(path: str) -> set[str]:

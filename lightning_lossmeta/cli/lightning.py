@@ -8,17 +8,18 @@ import warnings
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import pytorch_lightning as pl
-import yaml
-from jsonargparse import Namespace
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from rich.console import Console
 
 import lightning_lossmeta
-from lightning_lossmeta.artifacts import write_atomic
-from lightning_lossmeta.callbacks.base import MetaCallback, Search
+from lightning_lossmeta.cli.arguments import (
+    config_files,
+    with_default_classes,
+    with_found_paths,
+)
 from lightning_lossmeta.cli.class_paths import add_current_folder
 from lightning_lossmeta.cli.configuration import (
     ConfiguredModule,
@@ -30,8 +31,9 @@ from lightning_lossmeta.cli.configuration import (
 )
 from lightning_lossmeta.cli.endings import WRONG_INPUT, interrupted, prepare_process
 from lightning_lossmeta.cli.help_pages import TrainerHelp
-from lightning_lossmeta.cli.trust import confirm, seal
-from lightning_lossmeta.cli.yaml_files import check_configs
+from lightning_lossmeta.cli.own_families import import_configured_family
+from lightning_lossmeta.cli.run_files import SaveSearchConfig, save_fit_config
+from lightning_lossmeta.cli.trust import confirm
 from lightning_lossmeta.comparison import ComparisonError
 from lightning_lossmeta.search import MetaLossTrainer, SearchError, SearchResult
 from lightning_lossmeta.search.run_folder import new_directory
@@ -39,9 +41,6 @@ from lightning_lossmeta.task import Objective, Session, Task
 from lightning_lossmeta.training import MachineError
 from lightning_lossmeta.training.faults import with_advice
 from lightning_lossmeta.training.session import quiet_lightning
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 #: What of a session is the trainer's, or can't be asked for in a search.
 _NOT_OPTIONS: set[str | int] = {
@@ -57,25 +56,6 @@ _NOT_OPTIONS: set[str | int] = {
 
 #: Errors whose text is for the user as it is.
 _CLEAR = (SearchError, ComparisonError, MachineError)
-
-
-class SaveSearchConfig(MetaCallback):
-    """Writes ``config.yaml``, the resolved configuration, which re-runs as it is."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    @classmethod
-    def example(cls) -> Self:
-        """A configuration of one line."""
-        return cls("seed_everything: 0\n")
-
-    def on_search_start(self, search: Search) -> None:
-        """Write the configuration, unless a resumed run has it."""
-        path = search.directory / "config.yaml"
-        if not path.exists():
-            write_atomic(path, self.text)
-            seal(path)
 
 
 class LossmetaCLI(LightningCLI):
@@ -114,6 +94,12 @@ class LossmetaCLI(LightningCLI):
                 help="Whether more or less of `monitor` is better.",
             )
             parser.add_argument(
+                "--dry_run",
+                action="store_true",
+                help="Do one step of every stage, say what time and memory the search will take, "
+                "and write nothing.",
+            )
+            parser.add_argument(
                 "--tasks",
                 type=dict[str, dict[str, Any]],
                 default={},
@@ -144,6 +130,8 @@ class LossmetaCLI(LightningCLI):
 
     def before_search(self) -> None:
         """Choose the run's folder and have the resolved configuration written there."""
+        if self.config["search"].dry_run:
+            return
         config = self.config["search"]
         chosen = self.config_init["search"]
         if chosen.run_dir is None and chosen.resume is None:
@@ -152,6 +140,7 @@ class LossmetaCLI(LightningCLI):
         resolved = config.clone()
         resolved.run_dir = None
         resolved.resume = None
+        del resolved["dry_run"]
         text = self._parser("search").dump(resolved, skip_none=False)
         self.trainer.callbacks.append(SaveSearchConfig(text))  # type: ignore[attr-defined]
 
@@ -164,6 +153,12 @@ class LossmetaCLI(LightningCLI):
         arguments["more_tasks"] = [*more, *(arguments["more_tasks"] or [])]
         self.main_data = main.data
         trainer: MetaLossTrainer = self.trainer  # type: ignore[assignment]
+        if self.config["search"].dry_run:
+            arguments = {k: v for k, v in arguments.items() if k not in ("run_dir", "resume")}
+            print(
+                f"every stage works; nothing was written\n{trainer.dry_run(**arguments, say=print)}"
+            )
+            return
         self.search_result = trainer.search(**arguments)
 
     def _session(self) -> Session:
@@ -183,10 +178,12 @@ class LossmetaCLI(LightningCLI):
     def _tasks(self) -> list[Task]:
         """The tasks that were asked for; those that leave the data as they are share them."""
         tasks = []
+        attribute = self.config["search"].loss_attribute
         for name, config in self._task_configs().items():
             same = config["data"] == as_dict(self.config["search"].data)
             data = self.datamodule if same else make_data(config["data"])
-            tasks.append(Task(ConfiguredModule(config["model"]), data, name=name))
+            module = ConfiguredModule(config["model"])
+            tasks.append(Task(module, data, name=name, loss_attribute=attribute))
         return tasks
 
     def _task_configs(self) -> dict[str, dict[str, Any]]:
@@ -198,6 +195,8 @@ class LossmetaCLI(LightningCLI):
 
     def after_search(self) -> None:
         """Say what was found and what to type next."""
+        if self.config["search"].dry_run:
+            return
         result = self.search_result
         main = next(iter(self._task_configs().values()))
         again = f"Go on with: lossmeta search --resume {shlex.quote(str(result.directory))}"
@@ -213,40 +212,25 @@ class LossmetaCLI(LightningCLI):
         if (count := len(result.artifact.provenance["tasks"])) > 1:
             score = f"mean over {count} tasks: {score}"
         console.print(
-            f"\nLearned loss (generation {result.artifact.provenance['generation']}, {score}, "
+            f"\nLearned loss ({_generation(result)}{score}, "
             f"{result.seconds:.0f} s):\n"
             f"  {result.artifact.formula()}\n\nNext:\n"
             f"  lossmeta inspect {best}\n"
-            f"  tensorboard --logdir {board}\n"
+            f"  tensorboard --logdir {board}  # past 40 runs, filter them: {_runs(result)}\n"
             f"  lossmeta fit --config {fit}"
         )
 
 
-def save_fit_config(result: SearchResult, config: Namespace, main: dict[str, Any]) -> None:
-    """Write ``fit.yaml``: module and data of the main task, trained with the learned loss."""
-    path = result.directory / "fit.yaml"
-    trainer = {
-        "accelerator": config.trainer.accelerator,
-        "precision": config.trainer.precision,
-        "max_steps": config.session.as_if or config.session.steps,
-        "max_epochs": -1,
-        "callbacks": [
-            {
-                "class_path": "lightning_lossmeta.InjectLoss",
-                "init_args": {
-                    "path": str(result.directory / "best.json"),
-                    "learning_rate_factor": result.learning_rate_factor
-                    * config.session.learning_rate_factor,
-                },
-            }
-        ],
-    }
-    content = {
-        "seed_everything": config.seed_everything,
-        "trainer": trainer,
-        **main,
-    }
-    write_atomic(path, yaml.safe_dump(content, sort_keys=False))
+def _generation(result: SearchResult) -> str:
+    """The generation that found the loss, counted from 1 as in the log; empty if none did."""
+    number = result.artifact.provenance["generation"]
+    return "" if number is None else f"generation {number + 1}, "
+
+
+def _runs(result: SearchResult) -> str:
+    """What to type as TensorBoard's filter of runs: where there are many, it shows none itself."""
+    number = result.artifact.provenance["generation"]
+    return "search" if number is None else f"'search|gen{number:03d}'"
 
 
 def _with_stored_config(arguments: list[str], trusted: bool) -> list[str]:
@@ -278,7 +262,11 @@ def run(arguments: list[str]) -> int:
             trusted = "--trust" in arguments
             arguments = [item for item in arguments if item != "--trust"]
             arguments = _with_stored_config(arguments, trusted)
-        check_configs(arguments)
+            arguments = with_default_classes(arguments)
+        else:
+            for file in config_files(arguments):
+                import_configured_family(file.parent)
+            arguments = with_found_paths(arguments)
         LossmetaCLI(
             trainer_class=MetaLossTrainer,
             parser_class=HintingParser,

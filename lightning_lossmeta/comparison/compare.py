@@ -22,7 +22,8 @@ from lightning_lossmeta.comparison.rows import Row
 from lightning_lossmeta.comparison.runs import Run, RunStore, repeated, train_runs
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.evaluators.base import Evaluator
-from lightning_lossmeta.task import Objective, Task
+from lightning_lossmeta.task import Objective, Session, Task
+from lightning_lossmeta.training.lazy import sized
 
 #: What a row says beside its scores: at the best validation, and the wall time of a fit.
 AT_BEST = "at_best_validation"
@@ -101,7 +102,7 @@ def compare_losses(
         ValueError: If there is no loss or task, or one is there twice.
         MachineError: If the machine or the data failed; the store has what was trained before.
     """
-    tasks = [tasks] if isinstance(tasks, Task) else list(tasks)
+    tasks = [sized(task) for task in ([tasks] if isinstance(tasks, Task) else tasks)]
     if not repeats:
         check_methods(losses)
     names = [task.name for task in tasks]
@@ -193,16 +194,7 @@ def _variants(
     purpose, count = (
         (Purpose.TUNING, settings.tuning_seeds) if tuning else (Purpose.SCORING, settings.seeds)
     )
-    base = replace(
-        task.session,
-        steps=settings.steps or task.session.real_steps,
-        validations=0 if tuning else settings.validations,
-        horizons=None,  # what counts is the end of training
-        split="val" if tuning else "test",
-        callbacks=task.session.callbacks
-        if tuning
-        else (*map(_on_test, task.session.callbacks), _SCORES),
-    )
+    base = compared_session(task.session, settings, tuning)
     return [
         (
             replace(
@@ -218,6 +210,24 @@ def _variants(
 
 
 _SCORES = ComparisonScores()
+
+
+def compared_session(session: Session, settings: ComparisonConfig, tuning: bool) -> Session:
+    """The session of a comparison's trainings.
+
+    Args:
+        session: The task's.
+        settings: Budget and validations of the comparison.
+        tuning: Whether the trainings choose learning rates, or score on the test split.
+    """
+    return replace(
+        session,
+        steps=settings.steps or session.real_steps,
+        validations=0 if tuning else settings.validations,
+        horizons=None,  # what counts is the end of training
+        split="val" if tuning else "test",
+        callbacks=session.callbacks if tuning else (*map(_on_test, session.callbacks), _SCORES),
+    )
 
 
 def _on_test(callback: pl.Callback) -> pl.Callback:

@@ -55,7 +55,7 @@ class ComparisonProgress:
         if now - self._started < 0.5:  # results that the store holds
             self._known = done
         if self._bar is not None:
-            self._bar.update(self._bar.task_ids[-1], completed=done)
+            self._bar.update(self._bar.task_ids[-1], completed=done, total=count)
         elif done == count or now - self._said >= EVERY:
             self._said = now
             left = ""

@@ -17,10 +17,18 @@ from lightning_lossmeta.task import Task
 #: Called with what is being done, how much of it is done, and of how much.
 ProgressFn = Callable[[str, int, int], None]
 
+#: Called with a line for the user.
+SayFn = Callable[[str], None]
+
 
 def no_progress(stage: str, done: int, count: int) -> None:
     """Take no notice: the default where nobody wants to know how far the work is."""
     del stage, done, count
+
+
+def say_nothing(line: str) -> None:
+    """Keep a line to oneself: the default where nobody listens."""
+    del line
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,12 @@ class Evaluator(HasExample, ABC):
     A candidate's result depends on the candidate and the task (with its seed) alone, not on its
     place in the batch or on the others. One that needs arguments, or tries out quicker with some,
     overrides :meth:`example`, by which the contract tests make it.
+
+    Attributes:
+        has_workers: Whether it trains in processes of its own.
     """
+
+    has_workers: bool = False
 
     @abstractmethod
     def _run(self, jobs: Sequence[Job], family: LossFamily) -> Iterator[tuple[int, Evaluation]]:
@@ -60,6 +73,24 @@ class Evaluator(HasExample, ABC):
         """Say why this evaluator can't score on these tasks; ``None`` if it can."""
         del family, tasks
         return None
+
+    def prepare(self, generations: int, say: SayFn = say_nothing) -> None:
+        """Learn, before the first run, of how many like it there will be, and whom to tell.
+
+        Args:
+            generations: How many runs of about as many jobs there are.
+            say: Takes lines for the user.
+        """
+        del generations, say
+
+    def choice(self, candidates: Sequence[Candidate], family: LossFamily, task: Task) -> Evaluator:
+        """The evaluator that does a task's trainings: this one, unless it hands them to others."""
+        del candidates, family, task
+        return self
+
+    def probe_size(self, count: int) -> int:
+        """How many candidates tell what ``count`` cost, which is taken to grow in proportion."""
+        return min(2, count)
 
     def state_dict(self) -> dict[str, Any]:
         """The state that a resumed search must have again, as plain JSON values."""

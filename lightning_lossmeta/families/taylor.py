@@ -45,7 +45,7 @@ class TaylorFamily(LossFamily):
     Args:
         order: Total degree of the polynomial.
         convention: ``"taylorglo"`` or ``"robust"``.
-        start: Where a search begins: ``"zero"``, ``"mse"``, ``"mae"`` (of probabilities alone), or
+        start: Where a search begins: ``"mse"``, ``"mae"`` (of probabilities alone), ``"zero"``, or
             the parameters. Terms without a gradient in the prediction are left out.
         problem: ``"classification"``: a polynomial of a softmax probability and its entry of the
             one-hot or soft target, averaged over the classes; ``"binary"``: of a sigmoid
@@ -72,7 +72,7 @@ class TaylorFamily(LossFamily):
         self,
         order: int = 3,
         convention: str = "taylorglo",
-        start: str | list[float] = "zero",
+        start: str | list[float] = "mse",
         problem: Problem = "classification",
     ) -> None:
         self.link = link_of(problem)

@@ -15,6 +15,8 @@ from lightning_lossmeta.losses.links import Link, Softmax
 
 Reduction = Literal["mean", "sum", "none"]
 
+_HALF = (torch.float16, torch.bfloat16)
+
 
 class ExactBuffers(nn.Module):
     """A module whose floating-point buffers follow moves to a device, but never casts."""
@@ -100,16 +102,23 @@ class LossFunction(HasExample, ExactBuffers, ABC):
         check_class_probabilities(self)
         return self.per_sample(h.log(), target)
 
-    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Reduce :meth:`per_sample`; half precision is computed in float32, also under autocast.
+
+        Args:
+            input: The outputs, by the name that torch's losses have for them: ``(B, n, ...)``, or
+                ``(n,)`` for a single sample of classes.
+            target: Its targets.
 
         Raises:
             ValueError: If the batch is empty.
         """
-        check_not_empty(output)
-        with torch.autocast(device_type=output.device.type, enabled=False):
-            if output.dtype in (torch.float16, torch.bfloat16):
-                output = output.float()
+        check_not_empty(input)
+        if self.link.simplex and input.ndim == 1:
+            loss: Tensor = self(input.unsqueeze(0), target.unsqueeze(0))
+            return loss.squeeze(0) if self.reduction == "none" else loss
+        with torch.autocast(device_type=input.device.type, enabled=False):
+            output = input.float() if input.dtype in _HALF else input
             losses = self.per_sample(output, target)
             if self.reduction == "mean":
                 ignored = self.link.ignored(target)

@@ -199,9 +199,9 @@ class ClassificationLoss(LossFunction):
         """Weighted loss of each sample, zero where ignored, (B, n, ...) -> (B, ...)."""
         return self._call(output, target, "none")
 
-    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The loss, reduced as ``F.cross_entropy`` reduces."""
-        return self._call(output, target, self.reduction)
+        return self._call(input, target, self.reduction)
 
     def _call(self, output: Tensor, target: Tensor, reduction: Reduction) -> Tensor:
         return evaluate(

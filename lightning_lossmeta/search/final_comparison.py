@@ -17,6 +17,7 @@ from lightning_lossmeta.comparison import (
     refuse_if_all_failed,
     with_p_values,
 )
+from lightning_lossmeta.comparison.progress import ComparisonProgress
 from lightning_lossmeta.evaluators.base import Evaluator
 from lightning_lossmeta.losses import baseline_losses
 
@@ -37,13 +38,13 @@ def final_comparison(
     tasks = [replace(task, seed=search.seed) for task in search.tasks]
     session = tasks[0].session
     console = Console()
-    with console.status("comparing") as status:
+    with ComparisonProgress() as progress:
 
-        def progress(stage: str, done: int, count: int) -> None:
-            status.update(f"comparing: {stage}, {done} of {count} trainings")
+        def told(stage: str, done: int, count: int) -> None:
+            progress(f"comparison, {stage}", done, count)
 
         store = RunStore(search.directory / "trainings")
-        rows = compare_losses(losses, tasks, evaluator, settings, progress, store)
+        rows = compare_losses(losses, tasks, evaluator, settings, told, store)
     refuse_if_all_failed(rows)
     rows = with_p_values(rows, "learned", session.mode, baseline_better=True)
     score = f"test {session.monitor.removeprefix('val_').replace('_', ' ')}"

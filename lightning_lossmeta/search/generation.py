@@ -15,8 +15,6 @@ from lightning_lossmeta.families import LossFamily
 from lightning_lossmeta.local_search import Refiner, RefinerJob
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.search.allocation import Allocation
-from lightning_lossmeta.search.loss_dependence import check_loss_dependence
-from lightning_lossmeta.search.preflight import check_loss
 from lightning_lossmeta.search.spending import spend
 from lightning_lossmeta.training.session import guarded
 
@@ -63,8 +61,6 @@ def score_generation(
     """
     candidates = search.searcher.ask()
     judged = [_screened(_FIRST, c, search.family, engines.callbacks) for c in candidates]
-    if generation == 0:
-        _check_first(search, judged)
     _refine(search, generation, engines, judged, on_progress)
     for place in _pending(judged):
         item = judged[place]
@@ -97,15 +93,6 @@ def training_seed(search: Search, generation: int, task: int, seed: int) -> int:
     if seed == 0:
         return derived_seed(search.seed, Purpose.GENERATION, generation, task)
     return derived_seed(search.seed, Purpose.FURTHER_SEEDS, generation, task, seed)
-
-
-def _check_first(search: Search, judged: Sequence[Evaluation]) -> None:
-    """Refuse losses that can't be for these tasks before anything is trained."""
-    if places := _pending(judged):
-        loss = search.family.build(judged[places[0]].candidate)
-        for task in search.tasks:
-            check_loss(loss, task, search.family.name)
-            check_loss_dependence(task, loss)
 
 
 def _refine(

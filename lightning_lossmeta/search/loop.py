@@ -10,11 +10,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lightning_lossmeta.artifacts import Artifact
+from lightning_lossmeta.artifacts import Artifact, LearnedLoss
 from lightning_lossmeta.callbacks import Search, SearchHistory
 from lightning_lossmeta.callbacks.provenance import learned_artifact
 from lightning_lossmeta.comparison import ComparisonConfig, Row
+from lightning_lossmeta.comparison.progress import ComparisonProgress
 from lightning_lossmeta.evaluation import Evaluation, Status
+from lightning_lossmeta.evaluators.base import ProgressFn
 from lightning_lossmeta.search.ending import outcome, save_choice
 from lightning_lossmeta.search.final_comparison import final_comparison
 from lightning_lossmeta.search.finals import Choice, final_round
@@ -37,7 +39,7 @@ class SearchError(RuntimeError):
         self.reason = reason
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SearchResult:
     """What a search ended with.
 
@@ -56,6 +58,18 @@ class SearchResult:
     comparison: list[Row]
     seconds: float
     choice: Choice | None = None
+
+    def __repr__(self) -> str:
+        """What was learned, in a few lines; the arguments hold more."""
+        where = f"SearchResult in '{self.directory}' after {self.seconds:.0f} s"
+        scores = self.artifact.provenance.get("objectives", {}).items()
+        score = ", ".join(f"{name} {value:.4f}" for name, value in scores)
+        return "\n".join(filter(None, (where, score, self.artifact.formula())))
+
+    @property
+    def loss_fn(self) -> LearnedLoss:
+        """What to train with, the loss of ``best.json``, called as ``loss_fn(logits, target)``."""
+        return LearnedLoss(self.directory / "best.json")
 
     @property
     def learning_rate_factor(self) -> float:
@@ -104,8 +118,15 @@ def _to_its_end(
     comparison: ComparisonConfig | None,
 ) -> SearchResult:
     started = time.perf_counter()
+
+    def say(line: str) -> None:
+        for callback in engines.callbacks:
+            callback.on_note(search, line)
+
+    engines.evaluator.prepare(search.generations, say)
     _generations(search, engines)
-    chosen, made, choice = _chosen(search, engines, finalists)
+    with ComparisonProgress() as progress:
+        chosen, made, choice = _chosen(search, engines, finalists, progress)
     artifact = learned_artifact(search, chosen, made)
     save_choice(search, artifact, choice)
     seconds = time.perf_counter() - started
@@ -184,13 +205,13 @@ def _refuse_if_finalists_failed(search: Search, choice: Choice) -> None:
 
 
 def _chosen(
-    search: Search, engines: Engines, finalists: Finalists | None
+    search: Search, engines: Engines, finalists: Finalists | None, on_progress: ProgressFn
 ) -> tuple[Evaluation, dict[str, Any], Choice | None]:
     """What was learned, how it was chosen for its file, and the choice itself."""
     if search.best is not None:
         if finalists is None:
             return search.best, {}, None
-        choice = final_round(search, engines.evaluator, finalists)
+        choice = final_round(search, engines.evaluator, finalists, on_progress)
         _refuse_if_finalists_failed(search, choice)
         described = {"finalists": asdict(finalists), **outcome(search, choice)}
         return choice.learned.evaluation, described, choice

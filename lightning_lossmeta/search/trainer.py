@@ -23,18 +23,30 @@ from lightning_lossmeta.callbacks import (
 from lightning_lossmeta.callbacks.search_state import read_state
 from lightning_lossmeta.comparison import ComparisonConfig
 from lightning_lossmeta.evaluators import AutoEvaluator, Evaluator
+from lightning_lossmeta.evaluators.base import SayFn, say_nothing
 from lightning_lossmeta.families import LossFamily, TaylorFamily
 from lightning_lossmeta.local_search import Refiner
+from lightning_lossmeta.search.agreement import (
+    named_tasks,
+    refuse_uneven,
+    refuse_unrefined,
+    refuse_unsupported,
+)
 from lightning_lossmeta.search.allocation import Allocation, FixedSeeds
+from lightning_lossmeta.search.estimate import Estimate, estimate
 from lightning_lossmeta.search.fingerprint import search_fingerprint
 from lightning_lossmeta.search.generation import Engines
 from lightning_lossmeta.search.loop import SearchResult, run_search
 from lightning_lossmeta.search.preflight import check_task
+from lightning_lossmeta.search.rehearsal import rehearse
 from lightning_lossmeta.search.run_folder import make_directory, new_directory, restore
 from lightning_lossmeta.search.run_lock import run_lock
 from lightning_lossmeta.search.selection import Finalists
+from lightning_lossmeta.search.stages import later_stages
+from lightning_lossmeta.search.unused_options import refuse_unused_options
 from lightning_lossmeta.searchers import CMAESSearcher, Searcher
 from lightning_lossmeta.task import Session, Task
+from lightning_lossmeta.training.lazy import sized
 
 ModuleOrFactory = pl.LightningModule | Callable[[], pl.LightningModule]
 
@@ -64,11 +76,12 @@ class MetaLossTrainer(pl.Trainer):
         seed: int | None = None,
         more_tasks: list[Task] | None = None,
         task_name: str = "task0",
+        loss_attribute: str = "loss_fn",
     ) -> SearchResult:
         """Search for a loss: many short fits, each with another loss, scored on validation data.
 
         Args:
-            model: A LightningModule with an attribute ``loss_fn``, or a function that makes one.
+            model: A LightningModule with its loss in an attribute, or a function that makes one.
             datamodule: Training and validation data; test data for the final comparison.
             session: How inner fits train and what they are scored by; 200 steps for
                 ``val_accuracy`` by default. Precision, devices and gradient clipping are this
@@ -89,6 +102,7 @@ class MetaLossTrainer(pl.Trainer):
             more_tasks: Further tasks with sessions of their own, scored by as many objectives; a
                 candidate's objectives are the means over all.
             task_name: Name of the main task, that of ``model`` and ``datamodule``.
+            loss_attribute: The name under which the module has its loss, e.g. ``criterion``.
 
         Returns:
             The best loss, where the run is, and the comparison. If no candidate could be trained,
@@ -118,34 +132,126 @@ class MetaLossTrainer(pl.Trainer):
                 )
                 print(result.artifact.formula())
         """
-        check_at_least(1, generations=generations)
         family = TaylorFamily() if family is None else family
+        search, engines = self._begun(
+            Path(resume or run_dir or new_directory(family.name)).expanduser(),
+            family,
+            searcher,
+            _main_task(model, datamodule, session, task_name, loss_attribute),
+            more_tasks or [],
+            _engines(evaluator, allocation, refiner, self._meta_callbacks()),
+            generations,
+            seed,
+        )
+        search.later_sessions = sum(
+            stage.sessions for stage in later_stages(search, finalists, comparison)
+        )
+        if resume is not None:
+            read_state(search.directory)  # before the lock makes a folder
+        else:
+            rehearse(search, comparison)
+        with run_lock(search.directory):
+            if resume is not None:
+                restore(search, engines.evaluator)
+            else:
+                make_directory(search.directory)
+            return run_search(search, engines, finalists, comparison)
+
+    def dry_run(
+        self,
+        model: ModuleOrFactory,
+        datamodule: pl.LightningDataModule,
+        session: Session | None = None,
+        family: LossFamily | None = None,
+        searcher: Searcher | None = None,
+        refiner: Refiner | None = None,
+        evaluator: Evaluator | None = None,
+        allocation: Allocation | None = None,
+        generations: int = 10,
+        finalists: Finalists | None = None,
+        comparison: ComparisonConfig | None = None,
+        seed: int | None = None,
+        more_tasks: list[Task] | None = None,
+        task_name: str = "task0",
+        loss_attribute: str = "loss_fn",
+        say: SayFn = say_nothing,
+    ) -> Estimate:
+        """Try every stage of a search, foresee its time and memory, and write nothing.
+
+        Args:
+            model: As in :meth:`search`, and so are the others.
+            datamodule: Training, validation and test data.
+            session: How inner fits train.
+            family: What is learned.
+            searcher: Is asked for one generation, whose candidates are trained for one step.
+            refiner: Improves one candidate.
+            evaluator: Trains them; by default the fastest, measured.
+            allocation: Which trainings a generation is spent on.
+            generations: How often the searcher would be asked.
+            finalists: How the learned loss would be chosen.
+            comparison: How it would be compared.
+            seed: What all random numbers derive from.
+            more_tasks: Further tasks.
+            task_name: Name of the main task.
+            loss_attribute: The name under which the module has its loss.
+            say: Takes lines on what is measured.
+
+        Returns:
+            What each stage will take; ``print`` shows it as a table.
+
+        Raises:
+            Exception: Whatever the search would fail with.
+        """
+        search, engines = self._begun(
+            Path(),
+            TaylorFamily() if family is None else family,
+            searcher,
+            _main_task(model, datamodule, session, task_name, loss_attribute),
+            more_tasks or [],
+            _engines(evaluator, allocation, refiner, self._meta_callbacks()),
+            generations,
+            seed,
+        )
+        rehearse(search, comparison)
+        stages = later_stages(search, finalists, comparison)
+        try:
+            return estimate(search, engines, stages, say)
+        finally:
+            engines.evaluator.close()
+
+    def _begun(
+        self,
+        directory: Path,
+        family: LossFamily,
+        searcher: Searcher | None,
+        main: Task,
+        more_tasks: list[Task],
+        engines: Engines,
+        generations: int,
+        seed: int | None,
+    ) -> tuple[Search, Engines]:
+        """A search that can begin, all of whose settings are checked."""
+        check_at_least(1, generations=generations)
+        refuse_unused_options(self)
         searcher = CMAESSearcher() if searcher is None else searcher
         seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
-        callbacks = self._meta_callbacks()
-        engines = Engines(
-            AutoEvaluator() if evaluator is None else evaluator,
-            FixedSeeds() if allocation is None else allocation,
-            refiner,
-            callbacks,
-        )
-        session = self._session(Session() if session is None else session)
-        tasks = _named_tasks(Task(model, datamodule, session, name=task_name), more_tasks or [])
-        _refuse_unrefined(engines, searcher)
-        _refuse_unsupported(engines, family, tasks)
+        main = replace(main, session=self._session(main.session))
+        tasks = [sized(task) for task in named_tasks(main, more_tasks)]
+        refuse_unrefined(engines, searcher)
+        refuse_unsupported(engines, family, tasks)
         num_classes = check_task(tasks[0])
         for task in tasks[1:]:
             check_task(task)
-        for callback in callbacks:
+        for callback in engines.callbacks:
             family = callback.wrap_family(family, num_classes)
             tasks = [callback.configure_task(task) for task in tasks]
-        _refuse_unsupported(engines, family, tasks)
-        _refuse_uneven(tasks)
+        refuse_unsupported(engines, family, tasks)
+        refuse_uneven(tasks)
         searcher.start(
             family.space, derived_seed(seed, Purpose.SEARCHER), tasks[0].session.objectives
         )
         search = Search(
-            directory=Path(resume or run_dir or new_directory(family.name)).expanduser(),
+            directory=directory,
             family=family,
             searcher=searcher,
             tasks=tasks,
@@ -154,14 +260,7 @@ class MetaLossTrainer(pl.Trainer):
             num_classes=num_classes,
             settings=search_fingerprint(family, searcher, tasks, engines),
         )
-        if resume is not None:
-            read_state(search.directory)  # before the lock makes a folder
-        with run_lock(search.directory):
-            if resume is not None:
-                restore(search, engines.evaluator)
-            else:
-                make_directory(search.directory)
-            return run_search(search, engines, finalists, comparison)
+        return search, engines
 
     def _session(self, session: Session) -> Session:
         """A session as this trainer runs it.
@@ -209,42 +308,26 @@ class MetaLossTrainer(pl.Trainer):
         )
 
 
-def _named_tasks(main: Task, more: list[Task]) -> list[Task]:
-    """All tasks, with names of their own.
-
-    Raises:
-        ValueError: If two have one name.
-    """
-    tasks = [main]
-    for number, task in enumerate(more, start=1):
-        tasks.append(replace(task, name=task.name if task.name != "task" else f"task{number}"))
-    names = [task.name for task in tasks]
-    if len(set(names)) < len(names):
-        raise ValueError(f"Expected tasks of different names, got {names}.")
-    return tasks
+def _main_task(
+    model: ModuleOrFactory,
+    data: pl.LightningDataModule,
+    session: Session | None,
+    name: str,
+    loss_attribute: str,
+) -> Task:
+    session = Session() if session is None else session
+    return Task(model, data, session, name=name, loss_attribute=loss_attribute)
 
 
-def _refuse_unsupported(engines: Engines, family: LossFamily, tasks: list[Task]) -> None:
-    for engine in (engines.refiner, engines.evaluator):
-        if engine is not None and (reason := engine.unsupported(family, tasks)):
-            raise ValueError(f"{type(engine).__name__} can't be used here: {reason}")
-
-
-def _refuse_unrefined(engines: Engines, searcher: Searcher) -> None:
-    """Refuse a refiner beside a searcher that needs scores of the very candidates it gave."""
-    if engines.refiner is not None and not searcher.accepts_refined:
-        raise ValueError(
-            f"Expected a searcher that takes refined candidates with "
-            f"{type(engines.refiner).__name__}, e.g. GeneticProgrammingSearcher, got "
-            f"{type(searcher).__name__}."
-        )
-
-
-def _refuse_uneven(tasks: list[Task]) -> None:
-    """Objectives are averaged over tasks, so that all must have as many, of one direction."""
-    kinds = {tuple((item.mode, item.weight) for item in task.session.objectives) for task in tasks}
-    if len(kinds) > 1:
-        named = {task.name: [o.monitor for o in task.session.objectives] for task in tasks}
-        raise ValueError(
-            f"Expected all tasks to have objectives of the same modes and weights, got {named}."
-        )
+def _engines(
+    evaluator: Evaluator | None,
+    allocation: Allocation | None,
+    refiner: Refiner | None,
+    callbacks: list[MetaCallback],
+) -> Engines:
+    return Engines(
+        AutoEvaluator() if evaluator is None else evaluator,
+        FixedSeeds() if allocation is None else allocation,
+        refiner,
+        callbacks,
+    )

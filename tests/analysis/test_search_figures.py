@@ -30,7 +30,7 @@ def test_mean_and_band_over_runs():
     (axes,) = figure.axes
     mean, point = axes.get_lines()
     np.testing.assert_allclose(mean.get_ydata(), [NAN, 0.6, 0.8])
-    np.testing.assert_allclose(mean.get_xdata(), [0, 1, 2])
+    np.testing.assert_allclose(mean.get_xdata(), [1, 2, 3])
     assert (mean.get_marker(), point.get_marker()) == ("", "o")
     (band,) = axes.collections
     corners = band.get_paths()[0].vertices
@@ -57,8 +57,8 @@ def test_shares_are_stacked():
     bases = [patch.get_data().baseline.tolist() for patch in left.patches]
     assert tops == [[0.5, 0.25], [0.75, 0.25], [1.0, 1.0]]
     assert bases == [[0.0, 0.0], *tops[:2]]
-    assert left.patches[0].get_data().edges.tolist() == [-0.5, 0.5, 1.5]
-    assert left.get_xlim() == (-0.5, 1.5)
+    assert left.patches[0].get_data().edges.tolist() == [0.5, 1.5, 2.5]
+    assert left.get_xlim() == (0.5, 2.5)
     assert names_of(figure) == ["trained", "lost", "A", "B"]
     colours = [axes.patches[0].get_facecolor() for axes in (left, right)]
     assert colours[0] == colours[1]

@@ -62,9 +62,9 @@ def test_the_run_of_the_search(tmp_path):
     search = make_search(tmp_path)
     run_search(search, [CandidateCurves(pictures=False)], 3)
     events = _events(tmp_path / "tensorboard" / "search")
-    assert _values(events, "fitness/best") == [(0, 0.53), (1, 0.63), (2, 0.73)]
-    assert _values(events, "fitness/mean") == [(0, 0.525), (1, 0.625), (2, 0.725)]
-    assert _values(events, "fitness/generation") == [(0, 0.53), (1, 0.63), (2, 0.73)]
+    assert _values(events, "fitness/best") == [(1, 0.53), (2, 0.63), (3, 0.73)]
+    assert _values(events, "fitness/median") == [(1, 0.525), (2, 0.625), (3, 0.725)]
+    assert _values(events, "fitness/generation") == [(1, 0.53), (2, 0.63), (3, 0.73)]
     counts = {status: 0 for status in Status} | {
         Status.OK: 2,
         Status.REJECTED: 1,
@@ -72,7 +72,7 @@ def test_the_run_of_the_search(tmp_path):
     }
     for status, count in counts.items():
         tag = f"candidates/{status.value}"
-        assert _values(events, tag) == [(g, count) for g in range(3)]
+        assert _values(events, tag) == [(g, count) for g in range(1, 4)]
     assert len(events.Scalars("diversity")) == 3
 
 
@@ -95,8 +95,8 @@ def test_how_many_candidates_each_filter_judged(tmp_path):
     generations = [["A", "", "", ""], ["", "", "", ""], ["B", "B", "A", "B"], ["B", "", "", ""]]
     _filtered(search, [CandidateCurves(pictures=False)], generations)
     events = _events(tmp_path / "tensorboard" / "search")
-    assert _values(events, "filters/A") == [(0, 1), (1, 0), (2, 1), (3, 0)]
-    assert _values(events, "filters/B") == [(2, 3), (3, 1)]
+    assert _values(events, "filters/A") == [(1, 1), (2, 0), (3, 1), (4, 0)]
+    assert _values(events, "filters/B") == [(3, 3), (4, 1)]
 
 
 def test_resumed_knows_the_filters_that_were_seen(tmp_path):
@@ -106,7 +106,7 @@ def test_resumed_knows_the_filters_that_were_seen(tmp_path):
         file.write("1,0,ok,B,0.5,0.1,,0.1 0.2,\n")  # of a generation that a crash cut
     _filtered(search, [CandidateCurves(pictures=False), SearchHistory()], [[""] * 4])
     events = _events(tmp_path / "tensorboard" / "search")
-    assert _values(events, "filters/A") == [(0, 1), (1, 0)]
+    assert _values(events, "filters/A") == [(1, 1), (2, 0)]
     assert "filters/B" not in events.Tags()["scalars"]
 
 
@@ -144,14 +144,14 @@ def test_resumed_drops_what_a_crash_left(tmp_path):
         "gen001/cand03",
     ]
     events = _events(tmp_path / "tensorboard" / "search")
-    assert _values(events, "fitness/generation") == [(0, 0.53), (1, 0.63)]
+    assert _values(events, "fitness/generation") == [(1, 0.53), (2, 0.63)]
 
 
 def test_a_picture_a_generation(tmp_path):
     search = make_search(tmp_path)
     run_search(search, [CandidateCurves()], 1)
     images = _events(tmp_path / "tensorboard" / "search").Images("best loss")
-    assert [image.step for image in images] == [0]
+    assert [image.step for image in images] == [1]
     assert images[0].encoded_image_string.startswith(b"\x89PNG")
 
 

@@ -4,9 +4,11 @@ from lightning_lossmeta.__main__ import main
 
 
 def _help(capsys, *arguments):
-    with pytest.raises(SystemExit) as stop:
-        main(list(arguments))
-    assert stop.value.code == 0
+    try:
+        status = main(list(arguments))
+    except SystemExit as stop:  # of a parser
+        status = stop.code
+    assert status == 0
     return capsys.readouterr().out
 
 
@@ -19,7 +21,7 @@ def test_search_starts_with_what_is_its_own(narrow, capsys):
     page = _help(capsys, "search", "--help")
     lines = page.splitlines()
     assert lines[0] == "usage: lossmeta search [--config FILE] [--OPTION VALUE ...]"
-    assert len(lines) < 160
+    assert len(lines) < 170
     order = ["--config", "--tasks", "--family", "--session.steps", "--model", "--data", "--trust"]
     places = [page.index(f"{option} ") for option in order]
     assert places == sorted(places)

@@ -6,6 +6,7 @@ import pytest
 from engines import TaskByTask
 from inner_fits import CANDIDATES, FAMILY, MSE, make_task
 
+from lightning_lossmeta._fingerprint import fingerprint
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.evaluators import (
     AutoEvaluator,
@@ -14,6 +15,7 @@ from lightning_lossmeta.evaluators import (
     TrainerEvaluator,
 )
 from lightning_lossmeta.evaluators import auto as auto_file
+from lightning_lossmeta.evaluators import probe as probe_file
 from lightning_lossmeta.evaluators.base import Job
 from lightning_lossmeta.task import Horizons
 
@@ -23,7 +25,7 @@ class _Clock:
 
     def __init__(self, monkeypatch):
         self.now = 0.0
-        monkeypatch.setattr(auto_file.time, "perf_counter", lambda: self.now)
+        monkeypatch.setattr(probe_file.time, "perf_counter", lambda: self.now)
 
 
 class _Timed(TaskByTask):
@@ -36,6 +38,7 @@ class _Timed(TaskByTask):
         self.status = status
         self.reason = None
         self.sessions = []
+        self.widths = []
         self.closed = 0
         self.state = {}
 
@@ -54,6 +57,7 @@ class _Timed(TaskByTask):
     def _evaluate_task(self, candidates, family, task):
         session = task.session
         self.sessions.append((session.steps, session.validations))
+        self.widths.append(len(candidates))
         fit, step, validation = self.costs
         self.clock.now += fit + step * session.steps + validation * session.validations
         self.clock.now += self.noise.pop(0) if self.noise else 0.0
@@ -98,7 +102,7 @@ def test_validations_count(clock):
 
 
 def test_a_disturbed_measurement_of_a_close_rival_is_repeated(clock):
-    slower = _Timed(clock, fit=1.0, step=1.1)
+    slower = _Timed(clock, fit=1.0, step=1.2)
     # Warm-up, then the short session, the longer one, and the one validated more often.
     faster = _Timed(clock, fit=1.0, step=1.0, noise=[0.0, 0.0, 3.0, 0.0])
     evaluator = AutoEvaluator([slower, faster], good_enough=0.0)
@@ -114,10 +118,61 @@ def test_a_distant_rival_is_measured_once(clock):
 
 def test_good_enough_ends_the_search(clock):
     among = [_Timed(clock, step=0.01), _Timed(clock, step=0.001)]
-    evaluator = AutoEvaluator(among, good_enough=2.5)
+    evaluator = AutoEvaluator(among, good_enough=3.5)
     _evaluate(evaluator, steps=200)
     assert _chosen(evaluator, among) == 0
     assert among[1].sessions == []
+
+
+def test_two_candidates_are_measured_and_a_whole_stack(clock):
+    among = [_Timed(clock, step=2.0), _Timed(clock, step=1.0)]
+    _evaluate(AutoEvaluator(among, good_enough=0.0), steps=100)
+    assert set(among[0].widths) == {2}
+    assert PopulationEvaluator(max_candidates=8).probe_size(20) == 8
+    assert ProcessEvaluator(processes=3).probe_size(20) == 3
+
+
+@pytest.mark.parametrize(("generations", "measured"), [(1, 1), (100, 2)])
+def test_measuring_takes_a_tenth_of_the_search_at_the_most(clock, generations, measured):
+    among = [_Timed(clock, fit=2.0, step=1.0), _Timed(clock, fit=2.0, step=0.5)]
+    evaluator, lines = AutoEvaluator(among, good_enough=0.0), []
+    evaluator.prepare(generations, lines.append)
+    started = clock.now
+    _evaluate(evaluator, steps=30, validations=1)
+    step = (1.0, 0.5)[_chosen(evaluator, among)]
+    probed = clock.now - started - (2 + 30 * step)
+    assert sum(bool(item.sessions) for item in among) == measured
+    # Two candidates take as long as three here, and a generation once as long.
+    assert measured == 1 or probed < 0.1 * (2 + 30 * step) * (3 / 2) * generations
+    assert lines[0].endswith("the fastest, in up to 10% of the search: _Timed, _Timed 2")
+    assert lines[1] == f"evaluator for task: {evaluator.reports['task']}"
+
+
+def test_the_validations_of_horizons_count(clock):
+    among = [_Timed(clock, step=1.0, validation=20.0), _Timed(clock, step=1.5)]
+    evaluator = AutoEvaluator(among, good_enough=0.0)
+    _evaluate(evaluator, steps=100, validations=1, horizons=Horizons((10, 100)))
+    assert _chosen(evaluator, among) == 1
+
+
+def test_of_equally_fast_ones_that_without_workers_is_taken(clock):
+    among = [_Timed(clock, step=1.0), _Timed(clock, step=1.05), _Timed(clock, step=1.02)]
+    among[0].has_workers = True
+    evaluator = AutoEvaluator(among, good_enough=0.0)
+    _evaluate(evaluator, steps=100)
+    assert _chosen(evaluator, among) == 1
+
+
+def test_a_known_choice_is_not_measured_and_the_same_settings(clock):
+    among = [_Timed(clock, step=2.0), _Timed(clock, step=1.0)]
+    evaluator = AutoEvaluator(among, good_enough=0.0, choices={"task": "_Timed 2"})
+    _evaluate(evaluator, steps=100)
+    assert (among[0].sessions, among[1].sessions) == ([], [(100, 2)])
+    assert evaluator.named_choices() == {"task": "_Timed 2"}
+    plain, told = AutoEvaluator(), AutoEvaluator(choices={"task": "TrainerEvaluator"})
+    assert fingerprint(plain) == fingerprint(told)
+    with pytest.raises(ValueError, match=r"`choices` to name some of .*, got \['Fast'\]"):
+        AutoEvaluator(choices={"task": "Fast"})
 
 
 def test_the_losers_are_closed_and_the_choice_is_kept(clock, caplog):
@@ -129,8 +184,8 @@ def test_the_losers_are_closed_and_the_choice_is_kept(clock, caplog):
     before = len(among[0].sessions)
     _evaluate(evaluator, steps=100)
     assert len(among[0].sessions) == before
-    # Three candidates share a step.
-    report = "_Timed (milliseconds a candidate and step: _Timed 666.667, _Timed 333.333)"
+    # Two candidates, which are measured, share a step.
+    report = "_Timed 2 (milliseconds a candidate and step: _Timed 1000.000, _Timed 2 500.000)"
     assert evaluator.reports == {"task": report}
     assert f"evaluator for task: {report}" in caplog.text
 
@@ -155,7 +210,9 @@ def test_one_that_fails_what_others_train_is_not_chosen(clock):
 
 
 def test_where_all_fail_one_is_taken(clock):
-    found = _evaluate(AutoEvaluator([_Timed(clock), _Timed(clock)]), name="hard")
+    evaluator = AutoEvaluator([_Timed(clock), _Timed(clock)])
+    evaluator.prepare(3)
+    found = _evaluate(evaluator, name="hard")
     assert all(item.status is Status.FAILED for item in found)
 
 

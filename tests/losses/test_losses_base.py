@@ -80,3 +80,16 @@ def test_soft_target_takes_the_dtype_of_the_logits():
 def test_soft_target_refuses_shapes_that_do_not_fit(target):
     with pytest.raises(ValueError, match=r"Expected argument `target`.*\(2, 3\).*got"):
         soft_target(torch.zeros(2, 3), target)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_called_as_torchs_cross_entropy_by_keyword_and_with_one_sample(reduction):
+    logits, target = torch.randn(4, 3), torch.tensor([0, 2, 1, -100])
+    ours, torchs = FromLogits(reduction), torch.nn.CrossEntropyLoss(reduction=reduction)
+    torch.testing.assert_close(
+        ours(input=logits, target=target), torchs(input=logits, target=target)
+    )
+    one = ours(logits[0], target[0])
+    torch.testing.assert_close(one, torchs(logits[0], target[0]))
+    soft = logits[1].softmax(0)
+    torch.testing.assert_close(ours(logits[0], soft), torchs(logits[0], soft))

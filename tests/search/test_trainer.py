@@ -18,7 +18,6 @@ from lightning_lossmeta import (
     LossNormalisation,
     MetaCallback,
     MetaLossTrainer,
-    SearchError,
     Status,
     SupervisedModule,
     Task,
@@ -147,7 +146,7 @@ def test_the_population_evaluator_says_why_it_can_not_stack_a_strangers_module(t
 
 
 def test_a_metric_that_is_not_logged_is_named(tmp_path):
-    with pytest.raises(SearchError, match=r"log `val_f1`.*val_accuracy"):
+    with pytest.raises(ValueError, match=r"log `val_f1`.*val_accuracy"):
         small_search(tmp_path / "run", objectives=(Objective("val_f1"),))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from lightning_lossmeta.artifacts import write_atomic
@@ -55,6 +56,7 @@ def _go_on(directory: Path) -> str:
 def _compare(request: Request) -> None:
     directory = request.directory
     tasks = [task for task, _ in request.tasks.values()]
+    request.evaluator.prepare(1, partial(print, flush=True))
     rows = _compared(request, tasks, RunStore(directory / "trainings"))
     refuse_if_all_failed(rows)
     reports = _reports(request, rows)
@@ -65,8 +67,6 @@ def _compare(request: Request) -> None:
     places = {name: place for name, (_, place) in request.tasks.items()}
     pictures = draw_figures(report, places, request.sweep, directory, _chance(request))
     out = console(width=150)
-    for task, choice in request.evaluator.state_dict().get("reports", {}).items():
-        out.print(f"evaluator for {task}: {choice}", highlight=False, soft_wrap=True)
     title = _title(tasks, request.comparison)
     out.print(report.table(title))
     out.print("\n".join(report.verdict()), highlight=False, markup=False)

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from lightning_lossmeta.cli.own_families import add_import_option, import_families
 from lightning_lossmeta.cli.shell import class_count, default_classes, reported
 
 FORMATS = ("python", "latex", "sympy", "json", "onnx")
@@ -48,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="where to (default: the terminal; LOSS.onnx for onnx)",
     )
+    add_import_option(parser)
     parser.add_argument(
         "--digits", type=int, metavar="N", help="round coefficients (latex and sympy)"
     )
@@ -63,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
 def _export(options: argparse.Namespace) -> None:
     from lightning_lossmeta.artifacts import export_file, export_text, find_loss
 
+    import_families(options.modules, [options.loss])
     ready = find_loss(options.loss)
     out = options.out
     if options.format == "onnx" and out is None:

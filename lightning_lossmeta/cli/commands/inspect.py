@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lightning_lossmeta.cli.own_families import add_import_option, import_families
 from lightning_lossmeta.cli.shell import class_count, console, default_classes, reported
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="draw the attraction by the paper's equation 17 as printed, with its sign error",
     )
+    add_import_option(parser)
     parser.add_argument(
         "--out",
         type=Path,
@@ -75,6 +77,7 @@ def _inspect(options: argparse.Namespace) -> None:
     from lightning_lossmeta.artifacts import find_loss
     from lightning_lossmeta.cli.tables import key_figures, provenance
 
+    import_families(options.modules, options.losses)
     ready_losses = [find_loss(text) for text in dict.fromkeys(options.losses)]
     named = dict(zip(_labels(ready_losses), ready_losses, strict=True))
     chosen = list(dict.fromkeys(options.figure or ["loss"]))

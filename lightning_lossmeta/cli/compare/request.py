@@ -15,6 +15,7 @@ from torch import nn
 from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.artifacts import ArtifactError, find_loss
 from lightning_lossmeta.artifacts.zoo import UnknownLossError
+from lightning_lossmeta.cli.arguments import with_default_classes
 from lightning_lossmeta.cli.class_paths import add_current_folder
 from lightning_lossmeta.cli.compare.searches import Searches
 from lightning_lossmeta.cli.compare.tasks import Sweep, SweepPoint, make_tasks
@@ -25,7 +26,6 @@ from lightning_lossmeta.cli.configuration import (
 )
 from lightning_lossmeta.cli.endings import WRONG_INPUT, interrupted, prepare_process
 from lightning_lossmeta.cli.search_methods import make_search_method, read_search_method
-from lightning_lossmeta.cli.yaml_files import check_configs
 from lightning_lossmeta.comparison import (
     ComparisonConfig,
     ComparisonError,
@@ -80,6 +80,7 @@ class Settings:
             default.
         seed: The seed that all others derive from.
         samples: How many samples ``lossmeta embed`` shows.
+        loss_attribute: The name under which the module has its loss, e.g. ``criterion``.
     """
 
     losses: dict[str, str | TrainingMethod | nn.Module] = field(
@@ -101,6 +102,7 @@ class Settings:
     run_dir: str | None = None
     seed: int = 0
     samples: int = 2000
+    loss_attribute: str = "loss_fn"
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,7 @@ def parse(argv: list[str], command: str, description: str | None) -> Request:
     parser.add_subclass_arguments(pl.LightningDataModule, "data", required=True, fail_untyped=False)
     parser.add_class_arguments(Settings, None, sub_configs=True)
     add_current_folder()
-    check_configs(argv)
+    argv = with_default_classes(argv)
     config = parser.parse_args(argv)
     resolved = config.clone()
     resolved.run_dir = None
@@ -211,7 +213,15 @@ def _request(
         precision=config.precision,
         accelerator=config.accelerator,
     )
-    tasks = make_tasks(base, config.tasks, config.sweep, session, config.seed, config.epochs)
+    tasks = make_tasks(
+        base,
+        config.tasks,
+        config.sweep,
+        session,
+        config.seed,
+        config.epochs,
+        config.loss_attribute,
+    )
     if unknown := [name for name in config.only if name not in tasks]:
         raise ValueError(f"Expected argument `only` to hold some of {list(tasks)}, got {unknown}.")
     return Request(

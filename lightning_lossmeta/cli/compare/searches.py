@@ -201,6 +201,7 @@ def _search(method: SearchMethod, task: Task, seed: int, folder: Path) -> Artifa
         run_dir=None if stopped else str(folder),
         resume=str(folder) if stopped else None,
         seed=seed,
+        loss_attribute=task.loss_attribute,
     )
     return result.artifact
 

@@ -60,6 +60,7 @@ def make_tasks(
     session: Session,
     seed: int,
     epochs: int | None = None,
+    loss_attribute: str = "loss_fn",
 ) -> dict[str, tuple[Task, SweepPoint]]:
     """The tasks by name.
 
@@ -70,6 +71,7 @@ def make_tasks(
         session: The session of every fit.
         seed: The seed of every task.
         epochs: Budget in passes over a task's training data, instead of the session's steps.
+        loss_attribute: The name under which the module has its loss.
 
     Raises:
         ValueError: If a key does not lead anywhere.
@@ -84,7 +86,8 @@ def make_tasks(
                 name = f"{group}, {sweep.label} {_written(value)}"
             config = patched(base, full)
             data = make_data(config["data"])
-            task = Task(ConfiguredModule(config["model"]), data, session, seed, name)
+            module = ConfiguredModule(config["model"])
+            task = Task(module, data, session, seed, name, loss_attribute)
             if epochs is not None:
                 task = replace(task, session=replace(session, steps=epochs * _batches(task)))
             tasks[name] = (task, SweepPoint(group, value))

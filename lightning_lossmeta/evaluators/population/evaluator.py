@@ -91,6 +91,10 @@ class PopulationEvaluator(Evaluator):
         self._trials.append((task.module, task.data, reason))
         return reason
 
+    def probe_size(self, count: int) -> int:
+        """All of one stack: a step of it does not cost in proportion to its width."""
+        return min(count, self.max_candidates)
+
     def close(self) -> None:
         """Forget the compiled training steps, and the modules that were tried."""
         self._compiled.clear()

@@ -52,6 +52,8 @@ class ProcessEvaluator(Evaluator):
         ValueError: If ``processes`` is below 1, or ``timeout`` is not positive.
     """
 
+    has_workers = True
+
     def __init__(self, processes: int | None = None, timeout: float | None = None) -> None:
         if processes is not None and processes < 1:
             raise ValueError(f"Expected argument `processes` to be at least 1, got {processes}.")
@@ -75,6 +77,10 @@ class ProcessEvaluator(Evaluator):
     def __reduce__(self) -> tuple[type[ProcessEvaluator], tuple[int | None, float | None]]:
         """Pickle the arguments alone: a copy starts processes of its own."""
         return type(self), (self.processes, self.timeout)
+
+    def probe_size(self, count: int) -> int:
+        """One candidate a worker, as they train side by side."""
+        return min(count, self.processes or _usable_cores())
 
     def unsupported(self, family: LossFamily, tasks: Sequence[Task]) -> str | None:
         """Say why there can be no workers, or what can't be sent to them; ``None`` if it can."""
