@@ -15,6 +15,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from rich.console import Console
 
 import lightning_lossmeta
+from lightning_lossmeta.artifacts import load_loss
 from lightning_lossmeta.cli.arguments import (
     config_files,
     with_default_classes,
@@ -214,7 +215,7 @@ class LossmetaCLI(LightningCLI):
         console.print(
             f"\nLearned loss ({_generation(result)}{score}, "
             f"{result.seconds:.0f} s):\n"
-            f"  {result.artifact.formula()}\n\nNext:\n"
+            f"  {result.artifact.formula()}\n{_chosen(result)}\nNext:\n"
             f"  lossmeta inspect {best}\n"
             f"  tensorboard --logdir {board}  # past 40 runs, filter them: {_runs(result)}\n"
             f"  lossmeta fit --config {fit}"
@@ -225,6 +226,16 @@ def _generation(result: SearchResult) -> str:
     """The generation that found the loss, counted from 1 as in the log; empty if none did."""
     number = result.artifact.provenance["generation"]
     return "" if number is None else f"generation {number + 1}, "
+
+
+def _chosen(result: SearchResult) -> str:
+    """How the loss did beside the usual ones on fresh seeds, and what ``best.json`` then holds."""
+    said = result.artifact.provenance.get("against", {}).get("said", "")
+    if result.choice is not None and result.choice.keep_baseline:
+        kept = load_loss(result.directory / "best.json").artifact
+        holds = kept.provenance.get("not_learned", "the learned loss, since it can't hold yours")
+        said += f" best.json holds {holds}; the learned loss is learned.json."
+    return f"\n{said}\n" if said else ""
 
 
 def _runs(result: SearchResult) -> str:

@@ -78,8 +78,7 @@ def save_fit_config(result: SearchResult, config: Namespace, main: dict[str, Any
                 "class_path": "lightning_lossmeta.InjectLoss",
                 "init_args": {
                     "path": "best.json",  # beside this file
-                    "learning_rate_factor": result.learning_rate_factor
-                    * config.session.learning_rate_factor,
+                    "learning_rate_factor": result.learning_rate_factor,
                     "loss_attribute": config.loss_attribute,
                 },
             }

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import pytorch_lightning as pl
 
 from lightning_lossmeta._seeds import Purpose, derived_seed
@@ -20,7 +19,8 @@ from lightning_lossmeta.callbacks.fitness.comparison_scores import (
 from lightning_lossmeta.comparison.methods import Method
 from lightning_lossmeta.comparison.rows import Row
 from lightning_lossmeta.comparison.runs import Run, RunStore, repeated, train_runs
-from lightning_lossmeta.evaluation import Evaluation, Status
+from lightning_lossmeta.comparison.tuning import failure_of, tune
+from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.evaluators.base import Evaluator
 from lightning_lossmeta.task import Objective, Session, Task
 from lightning_lossmeta.training.lazy import sized
@@ -43,6 +43,8 @@ class ComparisonConfig:
             training that it stands for.
         validations: How many points the curves of a scoring fit have; from these the score at the
             best validation is taken.
+        widenings: How often a loss whose best learning rate lies at the edge of the grid is trained
+            at one more, as far past the edge as the last step of the grid.
 
     Raises:
         ValueError: If a count is below 1 (2 for ``seeds``), or the grid is empty or not positive.
@@ -53,10 +55,12 @@ class ComparisonConfig:
     learning_rate_factors: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
     steps: int | None = None
     validations: int = 1
+    widenings: int = 2
 
     def __post_init__(self) -> None:
         check_at_least(2, seeds=self.seeds)
         check_at_least(1, tuning_seeds=self.tuning_seeds, validations=self.validations)
+        check_at_least(0, widenings=self.widenings)
         if self.steps is not None:
             check_at_least(1, steps=self.steps)
         grid = self.learning_rate_factors
@@ -126,21 +130,15 @@ def compare_losses(
         progress(stage, 0, len(runs))
         return train_runs(runs, methods, evaluator, store, done)
 
-    tuning = {(task.name, name): {grid[0]: math.nan} for task in tasks for name in losses}
-    tuning_failures: dict[tuple[str, str], list[str]] = {}
-    if len(grid) > 1:
-        places, runs = [], []
-        for task in tasks:
-            for variant, factor in _variants(task, settings, grid, tuning=True):
-                for name in losses:
-                    places.append((task.name, name, factor))
-                    runs.append(Run(name, variant))
-        results = train(runs, "tuning")
-        tuning = _mean_scores(places, results)
-        for (task_name, name, _), result in zip(places, results, strict=True):
-            if message := _failure(result):
-                tuning_failures.setdefault((task_name, name), []).append(message)
-    best = {key: _best_factor(scores) for key, scores in tuning.items()}
+    tuning = tune(
+        tasks,
+        list(losses),
+        grid,
+        settings.widenings,
+        lambda task, factors: _variants(task, settings, factors, tuning=True),
+        train,
+    )
+    best = {key: item.best for key, item in tuning.items()}
     keys, runs = [], []
     for task in tasks:
         factors = sorted({best[task.name, name] for name in losses})
@@ -160,13 +158,13 @@ def compare_losses(
             Row(
                 name,
                 factor,
-                len(grid) > 1 and factor in (grid[0], grid[-1]),
+                tuning[task_name, name].at_edge,
                 tuple(_score(item, sessions[task_name].objectives[0]) for item in results),
-                tuning={} if len(grid) == 1 else tuning[task_name, name],
+                tuning={} if len(grid) == 1 else tuning[task_name, name].sorted_scores,
                 task=task_name,
                 metrics=_metrics(results, sessions[task_name].monitor),
-                failures={i: text for i, item in enumerate(results) if (text := _failure(item))},
-                tuning_failures=tuning_failures.get((task_name, name), ()),
+                failures={i: text for i, item in enumerate(results) if (text := failure_of(item))},
+                tuning_failures=tuning[task_name, name].failures,
             )
         )
     return rows
@@ -232,33 +230,6 @@ def compared_session(session: Session, settings: ComparisonConfig, tuning: bool)
 
 def _on_test(callback: pl.Callback) -> pl.Callback:
     return callback.on_test_data() if isinstance(callback, Fitness) else callback
-
-
-def _mean_scores(
-    places: Sequence[tuple[str, str, float]], results: Sequence[Evaluation]
-) -> dict[tuple[str, str], dict[float, float]]:
-    """The mean fitness at each factor, by task and loss."""
-    scores: dict[tuple[str, str], dict[float, list[float]]] = {}
-    for (task, name, factor), result in zip(places, results, strict=True):
-        scores.setdefault((task, name), {}).setdefault(factor, []).append(result.fitness)
-    return {
-        key: {factor: float(np.mean(values)) for factor, values in by_factor.items()}
-        for key, by_factor in scores.items()
-    }
-
-
-def _best_factor(scores: Mapping[float, float]) -> float:
-    """The factor with the highest mean score; the one nearest to 1 where none has a score."""
-    if any(map(math.isfinite, scores.values())):
-        return max(scores, key=scores.__getitem__)
-    return min(scores, key=lambda factor: abs(math.log(factor)))
-
-
-def _failure(result: Evaluation) -> str:
-    """What a training failed with; empty if it ended, were it by diverging."""
-    if result.trained or result.status is Status.DIVERGED:
-        return ""
-    return result.message or "no reason given"
 
 
 def _score(result: Evaluation, objective: Objective) -> float:

@@ -72,15 +72,19 @@ def baselines_of(search: Search, names: Sequence[str] | None) -> dict[str, LossF
     """
     if names is not None:
         return {name: get_loss(name) for name in names}
-    best = search.best
-    if best is None:
-        return {}
-    learned = search.family.build(best.candidate)
+    learned = search.family.build(_any_candidate(search))
     usual = baseline_losses(learned.link)
     own = search.tasks[0].fresh_module().loss_fn
     if _is_another(own, learned, usual):
         return {OWN: own, **usual}  # type: ignore[dict-item]
     return usual
+
+
+def _any_candidate(search: Search) -> Candidate:
+    """One that a loss can be built of; they all have the same link."""
+    known = (item.candidate for items in search.searcher.history for item in items)
+    first = next((item for item in known if _can_be_built(search.family, item)), None)
+    return search.family.space.sample(0) if first is None else first
 
 
 def _is_another(own: object, learned: LossFunction, usual: dict[str, LossFunction]) -> bool:

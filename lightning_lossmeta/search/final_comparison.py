@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from rich.console import Console
@@ -19,13 +20,29 @@ from lightning_lossmeta.comparison import (
 )
 from lightning_lossmeta.comparison.progress import ComparisonProgress
 from lightning_lossmeta.evaluators.base import Evaluator
-from lightning_lossmeta.losses import baseline_losses
+from lightning_lossmeta.search.contenders import baselines_of
+from lightning_lossmeta.task import Task
 
 
 def final_comparison(
-    search: Search, artifact: Artifact, evaluator: Evaluator, settings: ComparisonConfig
+    search: Search,
+    artifact: Artifact,
+    evaluator: Evaluator,
+    settings: ComparisonConfig,
+    baselines: Sequence[str] | None = None,
 ) -> list[Row]:
     """Compare the learned loss with the usual ones on the test data of each task.
+
+    Trainings see all training samples, and learning rates are relative to what the module
+    configures, whatever the sessions of the search had.
+
+    Args:
+        search: The search.
+        artifact: The learned loss.
+        evaluator: Trains.
+        settings: Seeds, learning rates and budget.
+        baselines: Names of the losses to compare with, as of
+            :class:`~lightning_lossmeta.search.selection.Finalists`.
 
     Returns:
         One row a task and loss; the first is the learned one's on the main task.
@@ -33,9 +50,8 @@ def final_comparison(
     Raises:
         ComparisonError: If every training failed.
     """
-    learned = artifact.build()
-    losses = {"learned": learned, **baseline_losses(learned.link)}
-    tasks = [replace(task, seed=search.seed) for task in search.tasks]
+    losses = {"learned": artifact.build(), **baselines_of(search, baselines)}
+    tasks = [_whole(task, search.seed) for task in search.tasks]
     session = tasks[0].session
     console = Console()
     with ComparisonProgress() as progress:
@@ -54,3 +70,9 @@ def final_comparison(
     console.print(report.table(f"Test data, {steps} steps, each loss at its best learning rate"))
     console.print("\n".join(report.verdict()), highlight=False, markup=False)
     return rows
+
+
+def _whole(task: Task, seed: int) -> Task:
+    """A task as it is trained in earnest."""
+    session = replace(task.session, train_samples=None, learning_rate_factor=1.0)
+    return replace(task, seed=seed, session=session)

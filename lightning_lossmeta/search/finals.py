@@ -34,7 +34,7 @@ class Standing:
 
     Args:
         contender: The loss.
-        factor: The learning-rate factor that was best for it.
+        factor: What was best for it to multiply the module's learning rates by.
         evaluation: Its mean over the fresh seeds, at that factor.
         scores: Its fitness with each of them.
     """
@@ -90,6 +90,7 @@ def final_round(
     Returns:
         The choice; its learned loss has the status ``failed`` if every training of all failed.
     """
+    session_factor = search.tasks[0].session.learning_rate_factor
     field = contenders(search, settings)
     stand = _Field(search, evaluator, on_progress)
     factors = _best_factors(stand, field, sorted(settings.learning_rate_factors))
@@ -100,7 +101,7 @@ def final_round(
     rows = [(item, factors[item][0]) for item in (*leaders, *usual)]
     results = stand.train([(*row, seed) for row in rows for seed in range(1, settings.seeds + 1)])
     standings = [
-        _standing(item, factor, list(own))
+        _standing(item, factor * session_factor, list(own))
         for (item, factor), own in zip(rows, _batched(results, settings.seeds), strict=True)
     ]
     return _choice(standings)

@@ -73,15 +73,17 @@ class SearchResult:
 
     @property
     def learning_rate_factor(self) -> float:
-        """The best factor of the loss in ``best.json``: of the comparison, else of the finalists.
+        """What the module's learning rates are multiplied by for the loss in ``best.json``.
 
-        1 if there was neither.
+        It is the best of the comparison, else of the finalists, else that of the search's sessions.
         """
         if self.choice is not None and self.choice.keep_baseline and self.choice.baseline:
             return self.choice.baseline.factor
         if self.comparison:
             return self.comparison[0].factor
-        return 1.0 if self.choice is None else self.choice.learned.factor
+        if self.choice is not None:
+            return self.choice.learned.factor
+        return float(self.artifact.provenance.get("learning_rate_factor", 1.0))
 
 
 def run_search(
@@ -132,7 +134,8 @@ def _to_its_end(
     seconds = time.perf_counter() - started
     rows: list[Row] = []
     if comparison is not None:
-        rows = final_comparison(search, artifact, engines.evaluator, comparison)
+        names = None if finalists is None else finalists.baselines
+        rows = final_comparison(search, artifact, engines.evaluator, comparison, names)
     return SearchResult(search.directory, artifact, chosen, rows, seconds, choice)
 
 
