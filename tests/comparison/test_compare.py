@@ -15,7 +15,7 @@ from lightning_lossmeta.modules import SupervisedModule
 from lightning_lossmeta.modules.methods import TrainingMethod
 from lightning_lossmeta.task import Session, Task
 
-SMALL = ComparisonConfig(seeds=2, tuning_seeds=2, learning_rate_factors=(0.1, 1.0))
+SMALL = ComparisonConfig(widenings=0, seeds=2, tuning_seeds=2, learning_rate_factors=(0.1, 1.0))
 
 
 def test_each_loss_is_tuned_on_validation_and_scored_on_test_with_seeds_of_their_own():

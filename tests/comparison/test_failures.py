@@ -25,7 +25,7 @@ from lightning_lossmeta.losses import CrossEntropy, Focal
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.task import Objective
 
-SMALL = ComparisonConfig(seeds=2, tuning_seeds=1, learning_rate_factors=(0.1, 1.0))
+SMALL = ComparisonConfig(widenings=0, seeds=2, tuning_seeds=1, learning_rate_factors=(0.1, 1.0))
 ONE_RATE = ComparisonConfig(seeds=2, learning_rate_factors=(1.0,))
 
 

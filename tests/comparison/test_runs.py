@@ -22,7 +22,7 @@ from lightning_lossmeta.losses import CrossEntropy, MeanSquaredError
 from lightning_lossmeta.modules import SupervisedModule
 from lightning_lossmeta.task import Session, Task
 
-SMALL = ComparisonConfig(seeds=2, tuning_seeds=1, learning_rate_factors=(1.0,))
+SMALL = ComparisonConfig(widenings=0, seeds=2, tuning_seeds=1, learning_rate_factors=(1.0,))
 
 
 class Signed(nn.Module):
