@@ -102,22 +102,6 @@ def register() -> None:
     set_loader("yaml", _load_option, (yaml.YAMLError,))
 
 
-def check_configs(argv: list[str]) -> None:
-    """Read the files after ``--config`` once, for errors that name the file and the place.
-
-    Args:
-        argv: Arguments of a command.
-
-    Raises:
-        ValueError: As :func:`read_yaml` does.
-    """
-    for argument, following in zip(argv, [*argv[1:], ""], strict=True):
-        name, _, value = argument.partition("=")
-        path = Path(value or following)
-        if name in ("--config", "-c") and path.is_file():
-            read_yaml(path)
-
-
 def _load_option(text: str) -> Any:
     """Read an option as jsonargparse does: what looks like a set, or a key alone, is text."""
     value = load_yaml(text)
