@@ -31,6 +31,7 @@ def provenance(named: Mapping[str, ReadyLoss]) -> Table:
             "formula": ready.formula,
             "parameters": parameters(ready),
             "time": _AT_START if depends_on_progress(ready.loss) else "",
+            "length": _length(ready),
             "about": ready.about if ready.artifact is None else "",
             "source": ready.source if ready.artifact is None else "",
             "from": one_line(ready.artifact.provenance) if ready.artifact else "",
@@ -40,6 +41,17 @@ def provenance(named: Mapping[str, ReadyLoss]) -> Table:
                 inner.add_row(Text(label, style="dim"), Text(printable(text)))
         table.add_row(Text(printable(name), style="bold"), inner)
     return table
+
+
+def _length(ready: ReadyLoss) -> str:
+    """For trainings of which length a loss was found, where its sessions stood for a longer one."""
+    steps = ready.artifact.provenance.get("as_if") if ready.artifact else None
+    if not isinstance(steps, int) or steps < 1:
+        return ""
+    return (
+        f"found for trainings of {steps} steps: in one of n steps, multiply the learning rate by "
+        f"{steps} / n"
+    )
 
 
 def parameters(ready: ReadyLoss) -> str:
