@@ -74,7 +74,8 @@ class RunStore:
                 return None
             try:
                 stored = json.loads(path.read_text("utf-8"))
-                if stored["digest"] != _digest(stored["training"], stored["result"]):
+                whole = _digest(stored["training"], stored["result"])
+                if stored.get("digest", whole) != whole:  # earlier versions wrote none
                     raise ValueError("it was changed")
                 self._results[name] = _read(stored["result"])
             except (ValueError, LookupError, TypeError, AttributeError, RecursionError):

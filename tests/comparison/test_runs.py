@@ -18,6 +18,7 @@ from lightning_lossmeta.comparison import (
     check_methods,
     compare_losses,
 )
+from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.losses import CrossEntropy, MeanSquaredError
 from lightning_lossmeta.modules import SupervisedModule
 from lightning_lossmeta.task import Session, Task
@@ -226,3 +227,13 @@ def test_one_task_object_used_twice_is_the_same_task(tmp_path):
     one.data.batch_size = 7
     compare_losses({"CE": CrossEntropy()}, one, again, SMALL, store=RunStore(tmp_path))
     assert len(again.jobs) == 2
+
+
+def test_trainings_that_an_earlier_version_kept_are_known(tmp_path):
+    store = RunStore(tmp_path)
+    store.put({"loss": "CE"}, Evaluation.scored(Candidate("CE"), 0.5))
+    (path,) = tmp_path.glob("*.json")
+    content = json.loads(path.read_text())
+    del content["digest"]
+    path.write_text(json.dumps(content))
+    assert RunStore(tmp_path).get({"loss": "CE"}).fitness == 0.5
