@@ -36,6 +36,7 @@ from lightning_lossmeta.cli.own_families import import_configured_family
 from lightning_lossmeta.cli.run_files import SaveSearchConfig, save_fit_config
 from lightning_lossmeta.cli.trust import confirm
 from lightning_lossmeta.comparison import ComparisonError
+from lightning_lossmeta.report import check_charts, write_report
 from lightning_lossmeta.search import MetaLossTrainer, SearchError, SearchResult
 from lightning_lossmeta.search.run_folder import new_directory
 from lightning_lossmeta.task import Objective, Session, Task
@@ -101,6 +102,11 @@ class LossmetaCLI(LightningCLI):
                 "and write nothing.",
             )
             parser.add_argument(
+                "--report",
+                action="store_true",
+                help="Write RUN/report.html at the end, a page to look at (lossmeta report).",
+            )
+            parser.add_argument(
                 "--tasks",
                 type=dict[str, dict[str, Any]],
                 default={},
@@ -135,13 +141,15 @@ class LossmetaCLI(LightningCLI):
             return
         config = self.config["search"]
         chosen = self.config_init["search"]
+        if config.report:
+            check_charts()  # before hours of training
         if chosen.run_dir is None and chosen.resume is None:
             name = Path(str(config.config[0])).stem if config.config else "search"
             chosen.run_dir = str(new_directory(name))
         resolved = config.clone()
         resolved.run_dir = None
         resolved.resume = None
-        del resolved["dry_run"]
+        del resolved["dry_run"], resolved["report"]
         text = self._parser("search").dump(resolved, skip_none=False)
         self.trainer.callbacks.append(SaveSearchConfig(text))  # type: ignore[attr-defined]
 
@@ -220,6 +228,9 @@ class LossmetaCLI(LightningCLI):
             f"  tensorboard --logdir {board}  # past 40 runs, filter them: {_runs(result)}\n"
             f"  lossmeta fit --config {fit}"
         )
+        if self.config["search"].report:
+            path = write_report(result.directory)
+            console.print(f"  {shlex.quote(str(path))}  (the report)")
 
 
 def _generation(result: SearchResult) -> str:

@@ -163,6 +163,8 @@ def _plain(row: Row) -> dict[str, Any]:
         "task": row.task,
         "loss": row.name,
         "learning_rate_factor": row.factor,
+        "at_edge": row.at_edge,
+        "searches": row.searches,
         "scores": [number(value) for value in row.scores],
         "p_value": number(row.p_value),
         "tuning": {str(k): number(v) for k, v in row.tuning.items()},

@@ -72,6 +72,18 @@ def run_lock(directory: Path) -> Iterator[None]:
         lock.release()
 
 
+def current_holder(directory: Path) -> str | None:
+    """Who works in a run's folder by now; ``None`` where nobody does.
+
+    Args:
+        directory: The run's folder, which is only looked at.
+    """
+    if not (directory / HOLDER).exists():
+        return None
+    holder = _holder(directory)
+    return None if _has_ended(holder) else _named(holder)
+
+
 def _acquire(lock: FileLock, directory: Path) -> None:
     try:
         lock.acquire(timeout=0)
@@ -119,14 +131,16 @@ def _has_ended(holder: dict[str, Any]) -> bool:
 
 
 def _refusal(directory: Path) -> str:
-    holder = _holder(directory)
-    if not holder:
-        who = "another process"
-    elif holder.get("pid") == os.getpid() and holder.get("host") == socket.gethostname():
-        who = f"this process since {holder.get('since')}"
-    else:
-        who = f"process {holder.get('pid')} on {holder.get('host')} since {holder.get('since')}"
     return (
-        f"Expected '{directory}' to be used by no other process, but it is used by {who}: wait "
-        "until that one has ended, stop it, or choose another `run_dir`."
+        f"Expected '{directory}' to be used by no other process, but it is used by "
+        f"{_named(_holder(directory))}: wait until that one has ended, stop it, or choose another "
+        "`run_dir`."
     )
+
+
+def _named(holder: dict[str, Any]) -> str:
+    if not holder:
+        return "another process"
+    if holder.get("pid") == os.getpid() and holder.get("host") == socket.gethostname():
+        return f"this process since {holder.get('since')}"
+    return f"process {holder.get('pid')} on {holder.get('host')} since {holder.get('since')}"
