@@ -89,7 +89,7 @@ def candidates_chart(run: RunContents, formula: Callable[[Attempt], str]) -> Cha
         }
         if math.isfinite(score):
             point |= {"y": score, "score": f"{score:.4f}"}
-        if item.message:
+        if not math.isfinite(score):
             point["why"] = cut(item.message, 120)
         if is_learned(item, run):
             point["learned"] = "the learned loss"
@@ -232,9 +232,9 @@ def _points_spec(
     y: dict[str, Any] = {"field": "y", "type": "quantitative", "axis": axis(monitor)}
     y["scale"] = {"zero": False, "clamp": True, **({"domain": bounds} if bounds else {})}
     y["scale"]["range"] = [_HEIGHT - 2 * _STRIP, 6]
-    tooltip = _tooltip(
-        formula="loss", score=monitor, generation="generation", fate="what became of it", why="why"
-    )
+    told = {"formula": "loss", "score": monitor, "generation": "generation"}
+    told["fate"] = "what became of it"
+    tooltip = _tooltip(**told)
     point = {"type": "point", "filled": True, "aria": False}
     shared = {"x": x, "color": _colour(colours), "tooltip": tooltip}
     ring = {"type": "point", "filled": False, "size": 190, "strokeWidth": 3, "color": VERMILION}
@@ -246,7 +246,11 @@ def _points_spec(
         (
             [item for item in points if "y" not in item],
             {**point, "shape": "cross", "size": 30, "opacity": 0.75},
-            {**shared, "y": {"value": _HEIGHT - _STRIP / 2}},
+            {
+                **shared,
+                "y": {"value": _HEIGHT - _STRIP / 2},
+                "tooltip": _tooltip(formula="loss", generation="generation", fate="why", why=""),
+            },
         ),
         (
             [item for item in scored if "learned" in item],

@@ -149,7 +149,7 @@ def _many(run, count):
             row[header.index("fitness")] = row[header.index("val_accuracy")] = str(
                 generator.uniform()
             )
-            row[header.index("theta")] = " ".join(map(repr, generator.normal(size=8)))
+            row[header.index("theta")] = " ".join(map(str, generator.normal(size=8)))
             row[header.index("message")] = "a long message " * 30
             writer.writerow(row)
 
@@ -162,6 +162,7 @@ def test_ten_thousand_candidates(run, count, drawn):
     shown = Page(path)
     assert abs(len(shown.points) - drawn) <= 1
     assert sum("learned" in point for point in shown.points) == 1
+    assert all(point["formula"].startswith("mean_k[") for point in shown.points)
     assert f"{count} candidates of" in str(shown.attributes)
     assert ("left out, evenly" in shown.text) == (count > drawn)
 
