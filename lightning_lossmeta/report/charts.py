@@ -90,7 +90,7 @@ def candidates_chart(run: RunContents, formula: Callable[[Attempt], str]) -> Cha
         if math.isfinite(score):
             point |= {"y": score, "score": f"{score:.4f}"}
         if not math.isfinite(score):
-            point["why"] = cut(item.message, 120)
+            point["why"] = cut(": ".join(filter(None, (item.fate, item.message))), 120)
         if is_learned(item, run):
             point["learned"] = "the learned loss"
         points.append(point)
@@ -249,7 +249,7 @@ def _points_spec(
             {
                 **shared,
                 "y": {"value": _HEIGHT - _STRIP / 2},
-                "tooltip": _tooltip(formula="loss", generation="generation", fate="why", why=""),
+                "tooltip": _tooltip(formula="loss", generation="generation", why="why"),
             },
         ),
         (
