@@ -12,7 +12,7 @@ from lightning_lossmeta.cli.search_methods import make_search_method, read_searc
 from lightning_lossmeta.cli.yaml_files import read_yaml
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "checkpoints" / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "checkpoints" / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 PARSED = ("search", "compare", "embed", "fit")
 PROJECT = """
