@@ -115,7 +115,7 @@ class ExactPrinter(StrPrinter):  # type: ignore[misc]
 def _mathml_lines(expression: sympy.Expr) -> str:
     """A sum of many terms in several lines, which no browser breaks by itself."""
     terms = expression.as_ordered_terms()
-    lines = []
+    lines: list[str] = []
     for start in range(0, len(terms), _TERMS_A_LINE):
         part = sympy.Add(*terms[start : start + _TERMS_A_LINE], evaluate=False)
         negative = part.as_ordered_terms()[0].could_extract_minus_sign()
