@@ -190,7 +190,7 @@ def front_chart(run: RunContents, formula: Callable[[Attempt], str]) -> Chart | 
                 "x": {"field": "a", **zero, "axis": axis(names[0])},
                 "y": {"field": "b", **zero, "axis": axis(names[1])},
                 "color": _colour(colours, "which"),
-                "tooltip": _tooltip(a=names[0], b=names[1], generation="generation", formula="loss"),
+                "tooltip": _tooltip(formula="loss", a=names[0], b=names[1]),
             },
         },
     )

@@ -40,6 +40,7 @@ class RunContents:
         config_text: The configuration, as written; empty where there is none.
         config: The same as values.
         artifact: The learned loss.
+        kept: Name of the usual loss that the search ended with instead; empty if it did not.
         history: The candidates.
         front: Structure and parameters of the candidates that none beats in all objectives.
         comparison: The losses' scores on test data.
@@ -53,6 +54,7 @@ class RunContents:
     config_text: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
     artifact: Artifact | None = None
+    kept: str = ""
     history: History = field(default_factory=History)
     front: set[tuple[str | None, tuple[float, ...]]] = field(default_factory=set)
     comparison: Report | None = None
@@ -140,12 +142,16 @@ def _read_state(run: RunContents) -> None:
 
 
 def _read_artifact(run: RunContents) -> None:
-    path = run.folder / "best.json"
-    if path.is_file():
-        try:
-            run.artifact = Artifact.load(path)
-        except ArtifactError as error:
-            raise ValueError(str(error).rstrip(".")) from None
+    best, learned = run.folder / "best.json", run.folder / "learned.json"
+    try:
+        if best.is_file():
+            run.artifact = Artifact.load(best)
+        if learned.is_file():  # the other may be a usual loss that did as well
+            kept = run.provenance.get("not_learned") or run.provenance.get("keep")
+            run.kept = str(kept) if kept else ""
+            run.artifact = Artifact.load(learned)
+    except ArtifactError as error:
+        raise ValueError(str(error).rstrip(".")) from None
 
 
 def _read_history(run: RunContents) -> None:

@@ -111,10 +111,19 @@ def _learned(run: RunContents) -> dict[str, Any] | None:
         "link": artifact.family.name,
         "words": describe(loss, num_classes),
         "not_learned": run.provenance.get("not_learned"),
+        "said": _said(run.provenance),
+        "kept": run.kept,
         "parameters": list(zip(names, map(repr, theta), strict=False))[:_MOST_PARAMETERS],
         "more_parameters": max(0, len(theta) - _MOST_PARAMETERS),
         "charts": loss_charts(loss, num_classes),
     }
+
+
+def _said(provenance: Mapping[str, Any]) -> str:
+    """What the finalists' round on validation data came to; empty where there was none."""
+    against = provenance.get("against")
+    said = against.get("said") if isinstance(against, Mapping) else None
+    return said if isinstance(said, str) else ""
 
 
 def _mathml(ready: ReadyLoss) -> str:

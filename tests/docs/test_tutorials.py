@@ -79,6 +79,7 @@ def test_regression(walk, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("page", SLOW)
 def test_the_longer_ones(walk, tmp_path, page):
     walk(page)

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from small_search import history, small_search
 
-from lightning_lossmeta import ComparisonConfig, InvariantCheck
+from lightning_lossmeta import Candidate, ComparisonConfig, InvariantCheck
 from lightning_lossmeta.__main__ import main as lossmeta
 from lightning_lossmeta.artifacts import Artifact
 from lightning_lossmeta.comparison import Report, Row, with_p_values
+from lightning_lossmeta.families import HandMadeFamily
 from lightning_lossmeta.report import MissingChartsError, check_charts, page, write_report
 from lightning_lossmeta.report.comparison_files import read_comparison
 from lightning_lossmeta.search.run_lock import current_holder, run_lock
@@ -253,3 +254,19 @@ def test_a_comparison_is_read_as_it_was_written(tmp_path):
     read = read_comparison(tmp_path, "CE", "min", baseline_better=False)
     assert read.markdown() == written.markdown()
     assert "Welch" in read.markdown()
+
+
+def test_a_search_that_kept_a_usual_loss(run):
+    """As one with finalists ends: ``best.json`` is the usual loss, the learned one beside it."""
+    learned = json.loads((run / "best.json").read_text())
+    learned["provenance"]["against"] = {"said": "No difference shown between these two."}
+    (run / "learned.json").write_text(json.dumps(learned))
+    kept = Artifact.of(
+        HandMadeFamily(), Candidate("cross_entropy"), {"not_learned": "cross-entropy"}
+    )
+    kept.save(run / "best.json")
+    shown = Page(write_report(run))
+    assert "No difference shown between these two." in shown.text
+    assert "best.json holds cross-entropy, with which the search ended" in shown.text
+    assert sum("learned" in point for point in shown.points) == 1
+    assert "was not learned" not in shown.text
