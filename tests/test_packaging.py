@@ -52,6 +52,7 @@ def test_the_wheel_holds_the_learned_losses_and_the_stub(wheel):
     assert SHIPPED
     assert {f"lightning_lossmeta/checkpoints/{name}" for name in SHIPPED} <= inside
     assert {"lightning_lossmeta/__init__.pyi", "lightning_lossmeta/py.typed"} <= inside
+    assert "lightning_lossmeta/report/templates/report.html" in inside
     assert not [name for name in inside if name.startswith(("checkpoints", "tests"))]
 
 

@@ -40,7 +40,9 @@ def to_onnx(ready: ReadyLoss, path: str | os.PathLike[str], num_classes: int = 1
     check_exportable(ready.name, ready.loss)
     for package in ("onnx", "onnxscript"):
         if importlib.util.find_spec(package) is None:
-            raise ExportError(f"ONNX export needs '{package}': pip install onnx onnxscript.")
+            raise ExportError(
+                f"ONNX export needs '{package}': pip install 'lightning-lossmeta[onnx]'."
+            )
     with _quiet():
         program, any_count = _traced(ready, num_classes, True), True
         if program is None:

@@ -236,7 +236,7 @@ def test_onnx_agrees_with_onnxruntime(name, num_classes, any_count, tmp_path):
 
 def test_onnx_without_its_package_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    with pytest.raises(ExportError, match="pip install onnx onnxscript"):
+    with pytest.raises(ExportError, match=r"pip install .lightning-lossmeta\[onnx\]"):
         export_file(ready("order3"), "onnx", tmp_path / "x.onnx")
     assert not (tmp_path / "x.onnx").exists()
 
