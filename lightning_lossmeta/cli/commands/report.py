@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from lightning_lossmeta.cli.own_families import add_import_option, import_families
 from lightning_lossmeta.cli.shell import console, printable, reported
 
 
@@ -27,13 +28,15 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="where to (default: RUN/report.html)"
     )
+    add_import_option(parser)
     options = parser.parse_args(argv)
-    return reported("lossmeta report", lambda: _report(options.run, options.out))
+    return reported("lossmeta report", lambda: _report(options.run, options.out, options.modules))
 
 
-def _report(run: Path, out: Path | None) -> None:
+def _report(run: Path, out: Path | None, modules: list[str]) -> None:
     from lightning_lossmeta.report import write_report
 
+    import_families(modules, [str(run / "best.json")])
     screen = console()
     with screen.status("reading the run and drawing its charts"):
         path = write_report(run, out)
