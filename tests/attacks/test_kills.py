@@ -1,0 +1,141 @@
+"""Processes that are killed: the run goes on, and ends as if nothing had been."""
+
+import collections
+import csv
+import json
+import os
+import random
+import shutil
+import signal
+import time
+
+import pytest
+from attack_runs import CASES, begin, differences, generations_done, go_on
+from waiting import wait_for
+
+EACH = [pytest.param(case, marks=[pytest.mark.attack, pytest.mark.timeout(0)]) for case in CASES]
+
+
+def _milestones(reference):
+    """Files and folders that a run makes, one after the other."""
+    paths = (p.parent if "events.out" in p.name else p for p in reference.rglob("*") if p.is_file())
+    return sorted({path.relative_to(reference) for path in paths})
+
+
+def _wait_for_moment(command, run, milestones, rng):
+    """Wait until a run has made a further file, and a little more; whether it still works."""
+    ahead = [name for name in milestones if not (run / name).exists()]
+    name = rng.choice(ahead or milestones)
+    command.wait_until((run / name).exists)
+    until = time.monotonic() + rng.choice([0, rng.uniform(0, 0.5)])
+    command.wait_until(lambda: time.monotonic() > until)
+    return command.status is None
+
+
+def _reference(forks, case, folder):
+    """An undisturbed run."""
+    command = forks.run(begin(case, folder / "reference"), folder / "reference.log")
+    assert command.status == 0, command.text()[-2000:]
+    return folder / "reference"
+
+
+def _check_killed(command, run):
+    """What a kill may never leave: processes, and files that are half written."""
+    wait_for(lambda: not command.members())
+    for path in (*run.glob("*.json"), *run.glob("trainings/*.json")):
+        json.loads(path.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("case", EACH)
+@pytest.mark.parametrize("count", [17], indirect=True)
+def test_killed_runs_end_as_others(forks, tmp_path, case, count, seed, report):
+    rng, counts = random.Random(seed), collections.Counter()
+    reference = _reference(forks, case, tmp_path)
+    milestones, problems = _milestones(reference), []
+    while counts["kills"] < count:
+        run, log = tmp_path / "run", tmp_path / f"run{counts['runs']}.log"
+        shutil.rmtree(run, ignore_errors=True)
+        attempts = 0
+        while True:
+            command = forks.start(go_on(case, run), log)
+            kill = attempts == 0 or rng.random() < 0.5
+            if kill and _wait_for_moment(command, run, milestones, rng):
+                command.kill()
+                _check_killed(command, run)
+                counts["kills"] += 1
+                counts["kills while going on"] += attempts > 0
+                attempts += 1
+                continue
+            if command.wait() != 0:
+                problems.append(f"status {command.status}: {command.text()[-600:]}")
+            break
+        counts["runs"] += 1
+        wrong = differences(reference, run)
+        counts["runs that differ"] += bool(wrong)
+        if wrong:
+            problems.append(f"{wrong[:6]} {command.text()[-300:]}")
+            run.rename(tmp_path / f"wrong{counts['runs']}")
+        print(case, dict(counts), problems[-1:], flush=True)
+    report(f"seed {seed}: {dict(counts)}, {len(problems)} problems")
+    assert not problems
+
+
+def test_a_killed_search_ends_as_others(forks, tmp_path):
+    reference = _reference(forks, "cma", tmp_path)
+    run = tmp_path / "run"
+    command = forks.start(begin("cma", run), tmp_path / "log")
+    command.wait_until(lambda: generations_done(run) >= 2)
+    command.kill()
+    _check_killed(command, run)
+    assert forks.run(go_on("cma", run), tmp_path / "log").status == 0
+    assert differences(reference, run) == []
+
+
+def _rows(run):
+    with (run / "history.csv").open(newline="", encoding="utf-8") as file:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+
+
+def _workers(command):
+    """Workers of a run, and the server that forks them."""
+    servers = [m for m in command.members() if "forkserver" in m[2] and m[1] == command.pid]
+    return [m[0] for m in command.members() if m[1] in {server[0] for server in servers}], [
+        server[0] for server in servers
+    ]
+
+
+@pytest.mark.attack
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("count", [50], indirect=True)
+def test_deaths_of_workers_change_nothing(forks, tmp_path, count, seed, report):
+    rng, counts, problems = random.Random(seed), collections.Counter(), []
+    reference = _reference(forks, "proc", tmp_path)
+    while counts["deaths"] < count:
+        run, log = tmp_path / "run", tmp_path / f"run{counts['runs']}.log"
+        shutil.rmtree(run, ignore_errors=True)
+        command, server_too = forks.start(begin("proc", run), log), counts["runs"] % 3 == 2
+        while command.status is None:
+            until = time.monotonic() + rng.uniform(0.1, 1)
+            command.wait_until(lambda: time.monotonic() > until)  # noqa: B023
+            workers, servers = _workers(command)
+            if server_too and servers and generations_done(run):
+                os.kill(servers[0], signal.SIGKILL)
+                counts["deaths of the server"] += 1
+                server_too = False
+            elif workers and rng.random() < 0.6:
+                try:
+                    os.kill(rng.choice(workers), signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+                counts["deaths"] += 1
+        counts["runs"] += 1
+        failed = [row for row in _rows(run) if row["status"] == "failed"]
+        counts["candidates failed"] += len(failed)
+        if command.status != 0:
+            problems.append(f"status {command.status}: {command.text()[-600:]}")
+        elif not failed and (wrong := differences(reference, run)):
+            problems.append(f"{wrong[:6]}")
+        wait_for(lambda: not command.members())  # noqa: B023
+        print(dict(counts), problems[-1:], flush=True)
+    report(f"seed {seed}: {dict(counts)}, {len(problems)} problems")
+    assert not problems
