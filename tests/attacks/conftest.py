@@ -1,4 +1,7 @@
+from functools import cache
+
 import pytest
+from attack_runs import begin
 from forked import ForkServer
 
 
@@ -22,6 +25,20 @@ def forks():
     server = ForkServer()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def undisturbed(forks, tmp_path_factory):
+    """Gives the folder of a whole run of a case, which is made once."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+
+    @cache
+    def make(case):
+        command = forks.run(begin(case, folder / case), folder / f"{case}.log")
+        assert command.status == 0, command.text()[-2000:]
+        return folder / case
+
+    return make
 
 
 @pytest.fixture

@@ -101,4 +101,3 @@ def test_mutated_files_are_losses_or_refused(tmp_path, monkeypatch, count, seed,
     assert not (tmp_path / "EXECUTED").exists()
     assert ends["loaded"] > count / 10
     assert ends["refused"] > count / 10
-

@@ -1,4 +1,4 @@
-"""Files of labels, tables and images, mutated: each is read or refused, and nothing in it is run."""
+"""Files of labels, tables and images, mutated: each is read or refused, nothing in it is run."""
 
 import collections
 import io

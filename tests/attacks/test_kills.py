@@ -10,10 +10,10 @@ import signal
 import time
 
 import pytest
-from attack_runs import CASES, begin, differences, generations_done, go_on
+from attack_runs import begin, differences, generations_done, go_on
 from waiting import wait_for
 
-EACH = [pytest.param(case, marks=[pytest.mark.attack, pytest.mark.timeout(0)]) for case in CASES]
+LARGE = ("cma", "gp", "proc", "auto", "compare", "methods")
 
 
 def _milestones(reference):
@@ -32,13 +32,6 @@ def _wait_for_moment(command, run, milestones, rng):
     return command.status is None
 
 
-def _reference(forks, case, folder):
-    """An undisturbed run."""
-    command = forks.run(begin(case, folder / "reference"), folder / "reference.log")
-    assert command.status == 0, command.text()[-2000:]
-    return folder / "reference"
-
-
 def _check_killed(command, run):
     """What a kill may never leave: processes, and files that are half written."""
     wait_for(lambda: not command.members())
@@ -46,11 +39,13 @@ def _check_killed(command, run):
         json.loads(path.read_text("utf-8"))
 
 
-@pytest.mark.parametrize("case", EACH)
+@pytest.mark.attack
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("case", LARGE)
 @pytest.mark.parametrize("count", [17], indirect=True)
-def test_killed_runs_end_as_others(forks, tmp_path, case, count, seed, report):
+def test_killed_runs_end_as_others(forks, undisturbed, tmp_path, case, count, seed, report):
     rng, counts = random.Random(seed), collections.Counter()
-    reference = _reference(forks, case, tmp_path)
+    reference = undisturbed(case)
     milestones, problems = _milestones(reference), []
     while counts["kills"] < count:
         run, log = tmp_path / "run", tmp_path / f"run{counts['runs']}.log"
@@ -80,14 +75,14 @@ def test_killed_runs_end_as_others(forks, tmp_path, case, count, seed, report):
     assert not problems
 
 
-def test_a_killed_search_ends_as_others(forks, tmp_path):
-    reference = _reference(forks, "cma", tmp_path)
+def test_a_killed_search_ends_as_others(forks, undisturbed, tmp_path):
+    reference = undisturbed("tiny")
     run = tmp_path / "run"
-    command = forks.start(begin("cma", run), tmp_path / "log")
-    command.wait_until(lambda: generations_done(run) >= 2)
+    command = forks.start(begin("tiny", run), tmp_path / "log")
+    command.wait_until(lambda: generations_done(run) >= 1)
     command.kill()
     _check_killed(command, run)
-    assert forks.run(go_on("cma", run), tmp_path / "log").status == 0
+    assert forks.run(go_on("tiny", run), tmp_path / "log").status == 0
     assert differences(reference, run) == []
 
 
@@ -107,9 +102,9 @@ def _workers(command):
 @pytest.mark.attack
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("count", [50], indirect=True)
-def test_deaths_of_workers_change_nothing(forks, tmp_path, count, seed, report):
+def test_deaths_of_workers_change_nothing(forks, undisturbed, tmp_path, count, seed, report):
     rng, counts, problems = random.Random(seed), collections.Counter(), []
-    reference = _reference(forks, "proc", tmp_path)
+    reference = undisturbed("proc")
     while counts["deaths"] < count:
         run, log = tmp_path / "run", tmp_path / f"run{counts['runs']}.log"
         shutil.rmtree(run, ignore_errors=True)

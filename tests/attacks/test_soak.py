@@ -28,13 +28,8 @@ MEMORY = 60
 
 
 def _children():
-    found = 0
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            found += int(entry.read_text().rpartition(")")[2].split()[1]) == os.getpid()
-        except OSError:  # ended meanwhile
-            continue
-    return found
+    tasks = Path("/proc/self/task").iterdir()
+    return sum(len((task / "children").read_text().split()) for task in tasks)
 
 
 def _reading(folder):
@@ -49,22 +44,12 @@ def _reading(folder):
     }
 
 
-def _round(folder, number, processes):
-    """One search with each evaluator, one of them compared, and one over expressions."""
-    evaluators = [PopulationEvaluator(), TrainerEvaluator()]
-    if processes:
-        evaluators += [ProcessEvaluator(2), AutoEvaluator()]
-    comparison = ComparisonConfig(seeds=2, tuning_seeds=1, learning_rate_factors=(1.0,), steps=5)
+def _round(folder, evaluators, **more):
+    """A search with each evaluator, and one over expressions."""
     for place, evaluator in enumerate(evaluators):
-        small_search(
-            folder / f"{number}-{place}",
-            evaluator=evaluator,
-            comparison=comparison,
-            generations=2,
-            steps=6,
-        )
+        small_search(folder / str(place), evaluator=evaluator, generations=2, steps=6, **more)
     small_search(
-        folder / f"{number}-expressions",
+        folder / "expressions",
         family=ExpressionFamily(),
         searcher=GeneticProgrammingSearcher(4),
         refiner=GradientRefiner(meta_steps=2),
@@ -72,6 +57,12 @@ def _round(folder, number, processes):
         steps=6,
     )
     return len(evaluators) + 1
+
+
+def _large_round(folder):
+    evaluators = [PopulationEvaluator(), TrainerEvaluator(), ProcessEvaluator(2), AutoEvaluator()]
+    comparison = ComparisonConfig(seeds=2, tuning_seeds=1, learning_rate_factors=(1.0,), steps=5)
+    return _round(folder, evaluators, comparison=comparison)
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc")
@@ -86,7 +77,7 @@ def test_nothing_piles_up(request, tmp_path, monkeypatch, count, report):
     end, searches, readings = time.monotonic() + 60 * count, 0, []
     while time.monotonic() < end if large else len(readings) <= count:
         folder = Path(tempfile.mkdtemp(dir=tmp_path))
-        searches += _round(folder, len(readings), processes=large)
+        searches += _large_round(folder) if large else _round(folder, [TrainerEvaluator()])
         shutil.rmtree(folder)
         readings.append(_reading(temporary))
         if large and len(readings) % 5 == 1:

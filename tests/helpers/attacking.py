@@ -55,7 +55,9 @@ def ending(call, clear, seconds=30):
         return "hangs"
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
-        return f"{type(error).__name__}: {error!s:.160} at {Path(place.filename).name}:{place.lineno}"
+        return (
+            f"{type(error).__name__}: {error!s:.160} at {Path(place.filename).name}:{place.lineno}"
+        )
     return "ok"
 
 

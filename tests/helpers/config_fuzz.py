@@ -1,4 +1,4 @@
-"""Shipped configurations, mutated, through the parsers of the commands; nothing is made or trained."""
+"""Shipped configurations, mutated, through the parsers of the commands; nothing is trained."""
 
 import contextlib
 import io

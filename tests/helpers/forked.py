@@ -1,4 +1,4 @@
-"""Many `lossmeta` processes at the price of one import: a server forks one for each command line."""
+"""Many `lossmeta` processes at the price of one import: a server forks one for each command."""
 
 import contextlib
 import json
@@ -124,7 +124,7 @@ class ForkServer:
 def _serve():
     import matplotlib.pyplot  # noqa: F401
     import torch
-    import torch.utils.tensorboard  # noqa: F401
+    import torch.utils.tensorboard
 
     import lightning_lossmeta.cli.commands.compare
     import lightning_lossmeta.cli.lightning  # noqa: F401

@@ -7,7 +7,12 @@ import json
 JUNK = [
     *(None, True, 0, -1, 2.5, 2**63, 10**400, 1e308, 1e-320, float("nan"), float("inf"), -0.0),
     *("", "x", "é😀", "\x00", "\ud800", "\x1b[31m", "a" * 20_000, "NaN", "../../etc/passwd", "1"),
-    *("__import__('os').system('touch EXECUTED')", "[red]x[/red]", "square(f, y)", "classification"),
+    *(
+        "__import__('os').system('touch EXECUTED')",
+        "[red]x[/red]",
+        "square(f, y)",
+        "classification",
+    ),
     *([], {}, [[]], [None], ["1"], [True], [1] * 1000, [10**9, 10**9], [-1], {"a": 1}),
     *({"class_path": "os.system", "init_args": {"command": "touch EXECUTED"}}, {"$ref": "x"}),
 ]
@@ -72,7 +77,10 @@ def changed_json(text, rng, others=()):
 
 def _with_json_keys(value):
     if isinstance(value, dict):
-        return {key if isinstance(key, str) else str(key): _with_json_keys(v) for key, v in value.items()}
+        return {
+            key if isinstance(key, str) else str(key): _with_json_keys(v)
+            for key, v in value.items()
+        }
     return [_with_json_keys(item) for item in value] if isinstance(value, list) else value
 
 
