@@ -1,50 +1,28 @@
 """Several processes at once: each folder belongs to one of them, and the others are told."""
 
-import json
 import random
 import shutil
 
 import pytest
-from attack_runs import begin, differences, go_on
-from attacking import sizes
+from attack_runs import assert_refused, begin, differences, go_on, holds
 
-from lightning_lossmeta.search.run_lock import HOLDER
-
-
-def _check_refusal(command, run):
-    """One that came second ended at once, with words that name the folder and its process."""
-    assert command.status == 2, command.text()[-1500:]
-    text = " ".join(command.text().split())
-    assert str(run) in text
-    assert "used by process" in text
-    assert "Traceback" not in text
+pytestmark = [pytest.mark.attack, pytest.mark.timeout(0)]
 
 
-def _holder(run):
-    try:
-        return json.loads((run / HOLDER).read_text())["pid"]
-    except (OSError, ValueError):
-        return None
-
-
-@sizes(small=1, large=10)
-def test_the_second_on_a_folder_is_refused(forks, undisturbed, tmp_path, count, request, report):
-    large = request.node.get_closest_marker("attack") is not None
-    cases = ("cma", "compare", "methods") if large else ("tiny",)
+@pytest.mark.parametrize("count", [9], indirect=True)
+def test_the_second_on_a_folder_is_refused(forks, undisturbed, tmp_path, count, report):
     for number in range(count):
-        case = cases[number % len(cases)]
+        case = ("cma", "compare", "methods")[number % 3]
         run = tmp_path / str(number)
         first = forks.start(begin(case, run), tmp_path / f"first{number}.log")
-        first.wait_until(lambda: _holder(run) == first.pid)  # noqa: B023
+        first.wait_until(lambda: holds(first, run))  # noqa: B023
         second = forks.run(begin(case, run), tmp_path / f"second{number}.log")
-        _check_refusal(second, run)
+        assert_refused(second, run)
         assert first.wait() == 0, first.text()[-1500:]
         assert differences(undisturbed(case), run) == []
     report(f"{count} folders with two processes each")
 
 
-@pytest.mark.attack
-@pytest.mark.timeout(0)
 @pytest.mark.parametrize("count", [10], indirect=True)
 def test_of_two_that_go_on_at_once_one_does(forks, undisturbed, tmp_path, count, seed, report):
     rng = random.Random(seed)
@@ -61,14 +39,12 @@ def test_of_two_that_go_on_at_once_one_does(forks, undisturbed, tmp_path, count,
         assert statuses == [0] + [2] * (len(both) - 1), [item.text()[-800:] for item in both]
         for item in both:
             if item.status:
-                _check_refusal(item, run)
+                assert_refused(item, run)
         assert differences(undisturbed("cma"), run) == []
         shutil.rmtree(run)
     report(f"{count} runs gone on with by several at once, seed {seed}")
 
 
-@pytest.mark.attack
-@pytest.mark.timeout(0)
 @pytest.mark.parametrize("count", [6], indirect=True)
 def test_each_run_without_a_folder_gets_one_of_its_own(forks, undisturbed, tmp_path, count):
     for case in ("cma", "compare"):

@@ -10,7 +10,7 @@ import signal
 import time
 
 import pytest
-from attack_runs import begin, differences, generations_done, go_on
+from attack_runs import assert_refused, begin, differences, generations_done, go_on, holds
 from waiting import wait_for
 
 LARGE = ("cma", "gp", "proc", "auto", "compare", "methods")
@@ -75,15 +75,17 @@ def test_killed_runs_end_as_others(forks, undisturbed, tmp_path, case, count, se
     assert not problems
 
 
-def test_a_killed_search_ends_as_others(forks, undisturbed, tmp_path):
-    reference = undisturbed("tiny")
-    run = tmp_path / "run"
-    command = forks.start(begin("tiny", run), tmp_path / "log")
+def test_a_search_keeps_others_out_and_goes_on_when_it_was_killed(forks, undisturbed, tmp_path):
+    run, log = tmp_path / "run", tmp_path / "log"
+    command = forks.start(begin("tiny", run), log)
     command.wait_until(lambda: generations_done(run) >= 1)
+    os.kill(command.pid, signal.SIGSTOP)  # so that it is not done before the other has come
+    assert holds(command, run)
+    assert_refused(forks.run(begin("tiny", run), tmp_path / "second"), run)
     command.kill()
     _check_killed(command, run)
-    assert forks.run(go_on("tiny", run), tmp_path / "log").status == 0
-    assert differences(reference, run) == []
+    assert forks.run(go_on("tiny", run), log).status == 0, log.read_text()
+    assert differences(undisturbed("tiny"), run) == []
 
 
 def _rows(run):

@@ -6,6 +6,8 @@ import json
 
 from forked import ROOT
 
+from lightning_lossmeta.search.run_lock import HOLDER
+
 _SEARCH = [
     *("--generations", "5", "--session.steps", "40", "--searcher.population", "6"),
     *("--finalists", "{count: 2, seeds: 2}"),
@@ -86,6 +88,23 @@ def generations_done(run):
             return len({row["generation"] for row in csv.DictReader(file)})
     except OSError:
         return 0
+
+
+def holds(command, run):
+    """Whether the process of a command has a run's folder."""
+    try:
+        return json.loads((run / HOLDER).read_text())["pid"] == command.pid
+    except (OSError, ValueError):
+        return False
+
+
+def assert_refused(command, run):
+    """One that came second ended with words that name the folder and its process."""
+    text = " ".join(command.text().split())
+    assert command.status == 2, text[-1500:]
+    assert str(run) in text
+    assert "used by process" in text
+    assert "Traceback" not in text
 
 
 def differences(reference, run, pattern="**/*", curves=True):
