@@ -75,6 +75,43 @@ def test_killed_runs_end_as_others(forks, undisturbed, tmp_path, case, count, se
     assert not problems
 
 
+STOPS = {
+    "SIGINT": [signal.SIGINT],
+    "SIGTERM": [signal.SIGTERM],
+    "SIGINT twice": [signal.SIGINT] * 2,
+    "SIGTERM, SIGINT": [signal.SIGTERM, signal.SIGINT],
+}
+
+
+@pytest.mark.attack
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("count", [12], indirect=True)
+def test_stopped_runs_say_how_to_go_on(forks, undisturbed, tmp_path, count, seed, report):
+    rng, counts, problems = random.Random(seed), collections.Counter(), []
+    for number in range(count):
+        case, name = ("cma", "proc", "compare")[number % 3], rng.choice(list(STOPS))
+        run, log = tmp_path / str(number), tmp_path / f"{number}.log"
+        command = forks.start(begin(case, run), log)
+        if not _wait_for_moment(command, run, _milestones(undisturbed(case)), rng):
+            counts["had ended"] += 1
+            continue
+        for sent in STOPS[name]:
+            command.send(sent)
+            time.sleep(rng.uniform(0, 0.2))
+        status, text = command.wait(), command.text()
+        _check_killed(command, run)
+        counts[f"{name}: status {status}"] += 1
+        if status and ("Traceback" in text or (run.exists() and "Go on with" not in text)):
+            problems.append(f"{case}, {name}: status {status}, says {text[-400:]}")
+        if (again := forks.run(go_on(case, run), log)).status:
+            problems.append(f"{case}, {name}, again: {again.text()[-400:]}")
+        elif wrong := differences(undisturbed(case), run):
+            problems.append(f"{case}, {name}: {wrong[:4]}")
+        print(case, name, status, problems[-1:], flush=True)
+    report(f"seed {seed}: {dict(counts)}, {len(problems)} problems")
+    assert not problems
+
+
 def test_a_search_keeps_others_out_and_goes_on_when_it_was_killed(forks, undisturbed, tmp_path):
     run, log = tmp_path / "run", tmp_path / "log"
     command = forks.start(begin("tiny", run), log)
