@@ -53,7 +53,7 @@ def test_killed_runs_end_as_others(forks, undisturbed, tmp_path, case, count, se
         attempts = 0
         while True:
             command = forks.start(go_on(case, run), log)
-            kill = attempts == 0 or rng.random() < 0.5
+            kill = attempts == 0 or rng.random() < 0.8
             if kill and _wait_for_moment(command, run, milestones, rng):
                 command.kill()
                 _check_killed(command, run)
@@ -149,7 +149,7 @@ def test_deaths_of_workers_change_nothing(forks, undisturbed, tmp_path, count, s
         shutil.rmtree(run, ignore_errors=True)
         command, server_too = forks.start(begin("proc", run), log), counts["runs"] % 3 == 2
         while command.status is None:
-            until = time.monotonic() + rng.uniform(0.1, 1)
+            until = time.monotonic() + rng.uniform(0.1, 1.0)
             command.wait_until(lambda: time.monotonic() > until)  # noqa: B023
             workers, servers = _workers(command)
             if server_too and servers and generations_done(run):
