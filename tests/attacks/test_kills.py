@@ -1,6 +1,7 @@
 """Processes that are killed: the run goes on, and ends as if nothing had been."""
 
 import collections
+import contextlib
 import csv
 import json
 import os
@@ -8,6 +9,7 @@ import random
 import shutil
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from attack_runs import assert_refused, begin, differences, generations_done, go_on, holds
@@ -130,12 +132,25 @@ def _rows(run):
         return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
 
 
-def _workers(command):
-    """Workers of a run, and the server that forks them."""
-    servers = [m for m in command.members() if "forkserver" in m[2] and m[1] == command.pid]
-    return [m[0] for m in command.members() if m[1] in {server[0] for server in servers}], [
-        server[0] for server in servers
-    ]
+def _servers(command):
+    """Processes that fork the workers of a run."""
+    members = command.members()
+    return [pid for pid, parent, line in members if "forkserver" in line and parent == command.pid]
+
+
+def _workers(command, worked):
+    """Workers of a run that have worked for some seconds of processor time, and so begun."""
+    servers = _servers(command)
+    pids = [pid for pid, parent, _ in command.members() if parent in servers]
+    return [pid for pid in pids if _processor_seconds(pid) >= worked]
+
+
+def _processor_seconds(pid):
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:  # ended meanwhile
+        return 0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @pytest.mark.attack
@@ -149,19 +164,17 @@ def test_deaths_of_workers_change_nothing(forks, undisturbed, tmp_path, count, s
         shutil.rmtree(run, ignore_errors=True)
         command, server_too = forks.start(begin("proc", run), log), counts["runs"] % 3 == 2
         while command.status is None:
-            until = time.monotonic() + rng.uniform(0.1, 1.0)
-            command.wait_until(lambda: time.monotonic() > until)  # noqa: B023
-            workers, servers = _workers(command)
-            if server_too and servers and generations_done(run):
-                os.kill(servers[0], signal.SIGKILL)
-                counts["deaths of the server"] += 1
-                server_too = False
-            elif workers and rng.random() < 0.6:
-                try:
+            worked = rng.uniform(0.2, 2)
+            command.wait_until(lambda: _workers(command, worked))  # noqa: B023
+            if server_too and generations_done(run):
+                with contextlib.suppress(ProcessLookupError, IndexError):
+                    os.kill(_servers(command)[0], signal.SIGKILL)
+                    counts["deaths of the server"] += 1
+                    server_too = False
+            elif workers := _workers(command, worked):
+                with contextlib.suppress(ProcessLookupError):
                     os.kill(rng.choice(workers), signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
-                counts["deaths"] += 1
+                    counts["deaths"] += 1
         counts["runs"] += 1
         failed = [row for row in _rows(run) if row["status"] == "failed"]
         counts["candidates failed"] += len(failed)
