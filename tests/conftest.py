@@ -6,6 +6,12 @@ import torch
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 
+def pytest_addoption(parser):
+    group = parser.getgroup("attacks", "what `pytest -m attack` does (docs/reliability.md)")
+    group.addoption("--seed", type=int, default=0, help="what all draws derive from")
+    group.addoption("--attack-count", type=int, help="how many instead of the test's own number")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _own_state(tmp_path_factory):
     """Tests leave nothing in the user's own folders."""

@@ -1,19 +1,15 @@
-"""Shipped configurations, mutated, through the parsers of the commands; nothing is made or trained.
-
-By hand, from the top of the repository: python tests/helpers/config_fuzz.py COUNT SEED
-"""
+"""Shipped configurations, mutated, through the parsers of the commands; nothing is trained."""
 
 import contextlib
-import copy
 import io
 import random
-import signal
-import sys
 import tempfile
 import traceback
 from pathlib import Path
 
 import yaml
+from attacking import Hang, processor_limit
+from mutations import change
 
 from lightning_lossmeta.__main__ import main
 from lightning_lossmeta.cli.configuration import HintingParser
@@ -55,16 +51,12 @@ class Parsed(BaseException):
     """The parser has let a configuration pass."""
 
 
-class Hang(BaseException):
-    """A configuration took longer than any should."""
-
-
 def mutated(text, rng):
     """A configuration with a thing or two changed: of its content, or of its text."""
     if rng.random() < 0.7:
         content = yaml.safe_load(text)
         for _ in range(rng.choice([1, 1, 2])):
-            _change(content, rng)
+            change(content, rng, JUNK, NAMES)
         return yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode()
     place = rng.randrange(len(text))
     lines = text.splitlines()
@@ -83,35 +75,6 @@ def mutated(text, rng):
             ),
         ]
     )
-
-
-def _places(value, path=()):
-    items = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, item in items:
-        yield value, key
-        if isinstance(item, (dict, list)):
-            yield from _places(item, (*path, key))
-
-
-def _change(content, rng):
-    holder, key = rng.choice(list(_places(content)) or [({"x": 1}, "x")])
-    kind = rng.choice(["junk", "junk", "junk", "delete", "rename", "typo", "extra", "wrap"])
-    old = holder[key]
-    if kind == "junk":
-        holder[key] = copy.deepcopy(rng.choice(JUNK))
-    elif kind == "delete":
-        del holder[key]
-    elif kind == "rename" and isinstance(holder, dict):
-        holder[rng.choice(NAMES)] = holder.pop(key)
-    elif kind == "typo" and isinstance(old, str) and old:
-        place = rng.randrange(len(old))
-        holder[key] = old[:place] + old[place + 1 :]
-    elif kind == "extra" and isinstance(old, dict):
-        old[rng.choice(["extra", "callbacks", "steps", "resume", "tasks", "config"])] = (
-            copy.deepcopy(rng.choice(JUNK))
-        )
-    elif kind == "wrap":
-        holder[key] = rng.choice([[old], {"x": old}])
 
 
 def outcome(source, content, folder):
@@ -150,9 +113,6 @@ def fuzz(count, seed, seconds=60):
     def stop(*_, **__):
         raise Parsed
 
-    def late(*_):
-        raise Hang
-
     rng = random.Random(seed)
     sources = [
         (folder, path.read_text("utf-8"))
@@ -161,32 +121,18 @@ def fuzz(count, seed, seconds=60):
     ]
     kept = HintingParser.instantiate_classes
     HintingParser.instantiate_classes = stop
-    alarm = signal.signal(signal.SIGVTALRM, late)
     try:
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
             for _ in range(count):
                 source, text = rng.choice(sources)
                 content = mutated(text, rng)
-                signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
                 try:
-                    ended = outcome(source, content, Path(folder))
+                    with processor_limit(seconds):
+                        ended = outcome(source, content, Path(folder))
                 except Hang:
                     ended = "hangs"
-                finally:
-                    signal.setitimer(signal.ITIMER_VIRTUAL, 0)
                 if Path("EXECUTED").exists():
                     ended = "executed"
                 yield source, content, ended
     finally:
         HintingParser.instantiate_classes = kept
-        signal.signal(signal.SIGVTALRM, alarm)
-
-
-if __name__ == "__main__":
-    counts = {}
-    for name, data, end in fuzz(int(sys.argv[1]), int(sys.argv[2])):
-        key = end if end in ("parsed", "refused", "hangs", "executed") else end[-1500:]
-        if key not in counts and key not in ("parsed", "refused"):
-            print(name, key, data.decode("utf-8", "replace")[:600], sep="\n", flush=True)
-        counts[key] = counts.get(key, 0) + 1
-    print({key[-200:]: number for key, number in counts.items()})
