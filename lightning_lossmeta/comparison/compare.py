@@ -20,6 +20,7 @@ from lightning_lossmeta.callbacks.fitness.comparison_scores import (
 from lightning_lossmeta.comparison.methods import Method
 from lightning_lossmeta.comparison.rows import Row
 from lightning_lossmeta.comparison.runs import Run, RunStore, repeated, train_runs
+from lightning_lossmeta.data.episodes import held_out
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.evaluators.base import Evaluator
 from lightning_lossmeta.task import Objective, Session, Task
@@ -195,10 +196,12 @@ def _variants(
         (Purpose.TUNING, settings.tuning_seeds) if tuning else (Purpose.SCORING, settings.seeds)
     )
     base = compared_session(task.session, settings, tuning)
+    data = held_out(task.data, "val" if tuning else "test")
     return [
         (
             replace(
                 task,
+                data=data,
                 seed=derived_seed(task.seed, purpose, number),
                 session=replace(base, learning_rate_factor=factor * base.learning_rate_factor),
             ),
