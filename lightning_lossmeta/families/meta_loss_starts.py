@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from itertools import pairwise
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
@@ -39,9 +38,10 @@ def drawn(network: MetaLossNetwork, seed: int) -> tuple[float, ...]:
         seed: Seed of the draw; global random state is left alone.
     """
     generator = torch.Generator().manual_seed(seed)
-    parts, shapes = [], network.shapes()
-    for shape, following in [*pairwise(shapes), (shapes[-1], shapes[-1])]:
-        inputs = math.prod((shape if len(shape) > 1 else following)[1:]) or shape[0]
+    parts, inputs = [], 1
+    *shapes, readout = network.shapes()
+    for shape in [*shapes, (1, *readout)]:
+        inputs = math.prod(shape[1:]) if len(shape) > 1 else inputs  # a bias follows its weight
         values = torch.rand(shape, generator=generator, dtype=torch.float64)
         parts.append((2 * values - 1) / math.sqrt(inputs))
     return _joined(parts)
