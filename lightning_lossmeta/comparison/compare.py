@@ -132,7 +132,7 @@ def compare_losses(
     if len(grid) > 1:
         places, runs = [], []
         for task in tasks:
-            for variant, factor in _variants(task, settings, grid, tuning=True):
+            for variant, factor in variants(task, settings, grid, tuning=True):
                 for name in losses:
                     places.append((task.name, name, factor))
                     runs.append(Run(name, variant))
@@ -145,7 +145,7 @@ def compare_losses(
     keys, runs = [], []
     for task in tasks:
         factors = sorted({best[task.name, name] for name in losses})
-        for variant, factor in _variants(task, settings, factors, tuning=False):
+        for variant, factor in variants(task, settings, factors, tuning=False):
             for name in losses:
                 if best[task.name, name] == factor:
                     keys.append((task.name, name))
@@ -188,7 +188,7 @@ def check_methods(losses: Mapping[str, Method]) -> None:
         )
 
 
-def _variants(
+def variants(
     task: Task, settings: ComparisonConfig, factors: Sequence[float], tuning: bool
 ) -> list[tuple[Task, float]]:
     """The task for each seed and learning rate of a stage."""
