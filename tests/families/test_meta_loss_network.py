@@ -6,6 +6,7 @@ import torch
 
 from lightning_lossmeta.artifacts import Artifact
 from lightning_lossmeta.artifacts.export_onnx import to_onnx
+from lightning_lossmeta.artifacts.export_python import to_python
 from lightning_lossmeta.artifacts.zoo import ReadyLoss
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.data import DigitsDataModule, EpisodeDataModule
@@ -180,3 +181,20 @@ def test_onnx_takes_any_number_of_classes(tmp_path):
     logits, target = torch.randn(7, 26), torch.arange(7)
     (found,) = session.run(None, {"logits": logits.numpy(), "target": target.numpy()})
     assert found == pytest.approx(loss(logits, target).item(), rel=1e-5)
+
+
+def test_the_exported_python_file_is_the_loss_itself():
+    family = MetaLossNetworkFamily()
+    loss = family.build(family.draw(0))
+    scope = {}
+    exec(to_python(ReadyLoss("MLN", loss, 'a "quoted" remark', "network")), scope)
+    exported = scope["ExportedLoss"]
+    generator = torch.Generator().manual_seed(0)
+    logits = 5 * torch.randn(9, 4, 2, generator=generator, dtype=torch.float64)
+    target = torch.randint(4, (9, 2), generator=generator)
+    target[3] = -100
+    soft = torch.rand(9, 4, 2, generator=generator, dtype=torch.float64).softmax(dim=1)
+    for given in (target, soft):
+        torch.testing.assert_close(exported()(logits, given), loss(logits, given))
+        slices = exported("none")(logits, given)
+        torch.testing.assert_close(slices, loss.per_sample(logits, given))
