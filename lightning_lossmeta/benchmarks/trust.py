@@ -89,7 +89,7 @@ def measure(episodes: int, generations: int, fresh: int, seed: int) -> dict[str,
     of_all = max((item for past in searcher.history for item in past), key=lambda i: i.fitness)
     of_last = max(last, key=lambda item: item.fitness)
     chosen = dict(
-        zip(WAYS, (of_all.candidate, of_last.candidate, searcher.leaders(1)[0]), strict=True)
+        zip(WAYS, (of_all.candidate, of_last.candidate, searcher.leaders()[0]), strict=True)
     )
     pool = list(dict.fromkeys([*(item.candidate for item in last), of_all.candidate, start]))
     held_out = replace(task, data=task.data.held_out("val"))  # type: ignore[operator]

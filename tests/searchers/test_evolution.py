@@ -48,13 +48,13 @@ def test_records_are_means_less_what_a_generation_was_easier():
     searcher = EvolutionStrategySearcher(parents=2, children=2, caution=0.0)
     searcher.start(_space(3), seed=0)
     first = _tell(searcher, [0.5, 0.4, 0.3, 0.2])
-    assert searcher.leaders(9) == first[:2]
+    assert searcher.leaders() == first[:2]
     # 0.2 easier: the parents' records become (0.5 + 0.6) / 2 and (0.4 + 0.3) / 2
     second = _tell(searcher, [0.8, 0.5, 0.76, 0.54])
-    assert searcher.leaders(2) == [second[2], second[0]]  # 0.56 of one score, 0.55 of two
+    assert searcher.leaders() == [second[2], second[0]]  # 0.56 of one score, 0.55 of two
     # as before: 0.56 - 0.06 and 0.55 + 0.06 on top of what was
     third = _tell(searcher, [0.5, 0.61, 0.1, 0.1])
-    assert searcher.leaders(2) == [third[1], third[0]]
+    assert searcher.leaders() == [third[1], third[0]]
 
 
 def test_caution_keeps_a_lucky_first_score_from_the_lead():
@@ -65,7 +65,7 @@ def test_caution_keeps_a_lucky_first_score_from_the_lead():
         for _ in range(6):
             parents = _tell(searcher, [0.6, 0.4, 0.1])[:2]
         *_, child = _tell(searcher, [0.6, 0.4, 0.65])
-        leaders.append(searcher.leaders(1)[0])
+        leaders.append(searcher.leaders()[0])
     # (0.65 + 4 0.5) / 5 is 0.53, (7 0.6 + 4 0.5) / 11 is 0.56
     assert leaders == [child, parents[0]]
 
@@ -77,7 +77,7 @@ def test_parents_that_diverge_make_way_for_samples():
     kept, new, _ = searcher.ask()
     assert kept == parents[1]
     assert new not in parents
-    assert searcher.leaders(5) == [kept]
+    assert searcher.leaders() == [kept]
 
 
 def test_the_leader_is_good_though_generations_and_scores_are_noisy():
@@ -92,7 +92,7 @@ def test_the_leader_is_good_though_generations_and_scores_are_noisy():
     for _ in range(100):
         easier = generator.normal(0, 10)
         _tell(searcher, [true(c) + easier + generator.normal(0, 0.02) for c in searcher.ask()])
-    assert true(searcher.leaders(1)[0]) > -0.15
+    assert true(searcher.leaders()[0]) > -0.15
 
 
 @pytest.mark.parametrize(
