@@ -182,6 +182,8 @@ class FixedMetaLossNetwork(MetaLossNetwork):
     Source: Hai & Liu (2021), figure 3, which gives no widths.
     """
 
+    num_classes: int
+
     def __init__(
         self,
         theta: Sequence[float],

@@ -149,13 +149,16 @@ class MetaLossNetworkFamily(LossFamily):
 
     def read(self, loss: LossFunction) -> Candidate:
         """Read the weights of a network of this shape."""
-        same = isinstance(loss, MetaLossNetwork) and loss.shapes() == self._shape.shapes()
-        if not same or type(loss) is not type(self._shape):
+        own = self._shape
+        if (
+            not isinstance(loss, MetaLossNetwork)
+            or type(loss) is not type(own)
+            or loss.shapes() != own.shapes()
+        ):
             raise ValueError(
-                f"Expected a {type(self._shape).__name__} of {self._shape.written()}, got "
-                f"{type(loss).__name__}."
+                f"Expected a {type(own).__name__} of {own.written()}, got {type(loss).__name__}."
             )
-        return Candidate(None, tuple(loss.theta.tolist()))  # type: ignore[operator, union-attr]
+        return Candidate(None, tuple(loss.theta.tolist()))
 
     def formula(self, candidate: Candidate) -> str:
         """Write what the network sees, and its widths; the weights are left out."""

@@ -125,7 +125,8 @@ def _fitted(network: MetaLossNetwork, counts: Sequence[int]) -> Tensor:
     rows.append(math.sqrt(_RIDGE) * torch.eye(width, dtype=torch.float64))
     values.append(torch.zeros(width, dtype=torch.float64))
     matrix, slope = torch.cat(rows), torch.cat(values)
-    return torch.linalg.lstsq(matrix, slope.unsqueeze(1)).solution[:, 0]
+    readout: Tensor = torch.linalg.lstsq(matrix, slope.unsqueeze(1)).solution[:, 0]
+    return readout
 
 
 def _simplex_logits(num_classes: int) -> tuple[Tensor, Tensor]:
