@@ -27,6 +27,7 @@ from lightning_lossmeta.analysis.rank_figure import rank_figure
 from lightning_lossmeta.benchmarks.record import save
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.data import DigitsDataModule, EpisodeDataModule
+from lightning_lossmeta.data.episodes import held_out
 from lightning_lossmeta.evaluation import mean_evaluation
 from lightning_lossmeta.evaluators import PopulationEvaluator
 from lightning_lossmeta.evaluators.base import Job
@@ -92,9 +93,9 @@ def measure(episodes: int, generations: int, fresh: int, seed: int) -> dict[str,
         zip(WAYS, (of_all.candidate, of_last.candidate, searcher.leaders()[0]), strict=True)
     )
     pool = list(dict.fromkeys([*(item.candidate for item in last), of_all.candidate, start]))
-    held_out = replace(task, data=task.data.held_out("val"))  # type: ignore[operator]
+    fresh_task = replace(task, data=held_out(task.data, "val"))
     seeds = [derived_seed(seed, Purpose.FINALISTS, number, 0) for number in range(fresh)]
-    worth = [item.fitness for item in mean_fitness(pool, held_out, seeds, family)]
+    worth = [item.fitness for item in mean_fitness(pool, fresh_task, seeds, family)]
     ranks = rankdata(-np.array(worth))
     return {
         "count": len(pool),
