@@ -48,7 +48,9 @@ from .data import (
     Clothing1MDataModule as Clothing1MDataModule,
     DiabetesDataModule as DiabetesDataModule,
     DigitsDataModule as DigitsDataModule,
+    ClassPools as ClassPools,
     EpisodeData as EpisodeData,
+    EpisodeDataModule as EpisodeDataModule,
     FashionMNISTDataModule as FashionMNISTDataModule,
     ImageDataModule as ImageDataModule,
     ImageFolderDataModule as ImageFolderDataModule,
@@ -84,6 +86,7 @@ from .families import (
     ExpressionLoss as ExpressionLoss,
     HandMadeFamily as HandMadeFamily,
     LossFamily as LossFamily,
+    MetaLossNetworkFamily as MetaLossNetworkFamily,
     NetworkFamily as NetworkFamily,
     NetworkLoss as NetworkLoss,
     PowerFamily as PowerFamily,
@@ -143,6 +146,7 @@ from .search import (
 )
 from .searchers import (
     CMAESSearcher as CMAESSearcher,
+    EvolutionStrategySearcher as EvolutionStrategySearcher,
     GeneticProgrammingSearcher as GeneticProgrammingSearcher,
     GradientSearcher as GradientSearcher,
     Searcher as Searcher,

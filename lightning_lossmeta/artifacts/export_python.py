@@ -10,8 +10,10 @@ from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.str import StrPrinter
 
 from lightning_lossmeta.artifacts.export_forms import SYMBOLS, ClosedForm, closed_form
+from lightning_lossmeta.artifacts.export_network import network_to_python
 from lightning_lossmeta.artifacts.export_notation import Notation, notation
 from lightning_lossmeta.artifacts.zoo import ReadyLoss
+from lightning_lossmeta.families import FreeMetaLossNetwork
 
 _WIDTH = 84
 _FILE = '''\
@@ -62,11 +64,14 @@ def to_python(ready: ReadyLoss) -> str:
     """The text of a Python file with the loss as an ``nn.Module``; floats are exact.
 
     Args:
-        ready: A loss that is written class by class.
+        ready: A loss that is written class by class, or a meta-loss network for any number of
+            classes.
 
     Raises:
-        ExportError: If the loss is not written class by class.
+        ExportError: If the loss is neither.
     """
+    if isinstance(inner := getattr(ready.loss, "loss", ready.loss), FreeMetaLossNetwork):
+        return network_to_python(ready, inner)
     form = closed_form(ready)
     printer = TorchPrinter()
     code = printer.doprint(form.entry)

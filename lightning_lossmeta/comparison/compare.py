@@ -20,6 +20,7 @@ from lightning_lossmeta.comparison.methods import Method
 from lightning_lossmeta.comparison.rows import Row
 from lightning_lossmeta.comparison.runs import Run, RunStore, repeated, train_runs
 from lightning_lossmeta.comparison.tuning import failure_of, tune
+from lightning_lossmeta.data.episodes import held_out
 from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.evaluators.base import Evaluator
 from lightning_lossmeta.task import Objective, Session, Task
@@ -135,14 +136,14 @@ def compare_losses(
         list(losses),
         grid,
         settings.widenings,
-        lambda task, factors: _variants(task, settings, factors, tuning=True),
+        lambda task, factors: variants(task, settings, factors, tuning=True),
         train,
     )
     best = {key: item.best for key, item in tuning.items()}
     keys, runs = [], []
     for task in tasks:
         factors = sorted({best[task.name, name] for name in losses})
-        for variant, factor in _variants(task, settings, factors, tuning=False):
+        for variant, factor in variants(task, settings, factors, tuning=False):
             for name in losses:
                 if best[task.name, name] == factor:
                     keys.append((task.name, name))
@@ -185,7 +186,7 @@ def check_methods(losses: Mapping[str, Method]) -> None:
         )
 
 
-def _variants(
+def variants(
     task: Task, settings: ComparisonConfig, factors: Sequence[float], tuning: bool
 ) -> list[tuple[Task, float]]:
     """The task for each seed and learning rate of a stage."""
@@ -193,10 +194,12 @@ def _variants(
         (Purpose.TUNING, settings.tuning_seeds) if tuning else (Purpose.SCORING, settings.seeds)
     )
     base = compared_session(task.session, settings, tuning)
+    data = held_out(task.data, "val" if tuning else "test")
     return [
         (
             replace(
                 task,
+                data=data,
                 seed=derived_seed(task.seed, purpose, number),
                 session=replace(base, learning_rate_factor=factor * base.learning_rate_factor),
             ),

@@ -1,7 +1,7 @@
 """Lightning data modules, and label noise."""
 
 from lightning_lossmeta.data.base import TensorDataModule
-from lightning_lossmeta.data.episodes import EpisodeData
+from lightning_lossmeta.data.episodes import ClassPools, EpisodeData, EpisodeDataModule
 from lightning_lossmeta.data.images.archives import JPEGArchiveDataModule
 from lightning_lossmeta.data.images.augment import Augmentation
 from lightning_lossmeta.data.images.base import ImageDataModule
@@ -40,10 +40,12 @@ __all__ = [
     "CIFAR10DataModule",
     "CIFAR100DataModule",
     "CaliforniaHousingDataModule",
+    "ClassPools",
     "Clothing1MDataModule",
     "DiabetesDataModule",
     "DigitsDataModule",
     "EpisodeData",
+    "EpisodeDataModule",
     "FashionMNISTDataModule",
     "ImageDataModule",
     "ImageFolderDataModule",

@@ -5,6 +5,12 @@ from lightning_lossmeta.families.expression.family import ExpressionFamily
 from lightning_lossmeta.families.expression.loss import ExpressionLoss
 from lightning_lossmeta.families.expression.space import ExpressionSpace
 from lightning_lossmeta.families.hand_made import HandMadeFamily
+from lightning_lossmeta.families.meta_loss import (
+    FixedMetaLossNetwork,
+    FreeMetaLossNetwork,
+    MetaLossNetwork,
+)
+from lightning_lossmeta.families.meta_loss_network import MetaLossNetworkFamily
 from lightning_lossmeta.families.network import NetworkFamily, NetworkSpace
 from lightning_lossmeta.families.network_loss import NetworkLoss
 from lightning_lossmeta.families.normalisation import Normalisation
@@ -21,9 +27,13 @@ __all__ = [
     "ExpressionLoss",
     "ExpressionSpace",
     "FiniteSpace",
+    "FixedMetaLossNetwork",
+    "FreeMetaLossNetwork",
     "FrozenCandidate",
     "HandMadeFamily",
     "LossFamily",
+    "MetaLossNetwork",
+    "MetaLossNetworkFamily",
     "NetworkFamily",
     "NetworkLoss",
     "NetworkSpace",

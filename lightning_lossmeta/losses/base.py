@@ -53,11 +53,14 @@ class LossFunction(HasExample, ExactBuffers, ABC):
         has_progress: Whether it has the buffer ``progress``, which depends on the training: see
             :func:`~lightning_lossmeta.losses.progress_dependent.set_progress`.
 
+        num_classes: The one number of classes that it can be used for; ``None`` for any.
+
     Raises:
         ValueError: If ``reduction`` is none of the three.
     """
 
     link: Link = Softmax()
+    num_classes: int | None = None
     has_progress: bool = False
 
     def __init__(self, reduction: Reduction = "mean") -> None:

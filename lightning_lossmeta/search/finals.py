@@ -12,6 +12,7 @@ from lightning_lossmeta._seeds import Purpose, derived_seed
 from lightning_lossmeta.callbacks.base import Search, shown_score
 from lightning_lossmeta.comparison.statistics import paired
 from lightning_lossmeta.comparison.verdict import LEVEL, p_text
+from lightning_lossmeta.data.episodes import held_out
 from lightning_lossmeta.evaluation import Evaluation, Status, mean_evaluation
 from lightning_lossmeta.evaluators.base import Evaluator, Job, ProgressFn, no_progress
 from lightning_lossmeta.families.base import LossFamily
@@ -127,10 +128,14 @@ def sentence(search: Search, choice: Choice) -> str:
 
 
 class _Field:
-    """Trains contenders on the tasks of a search with seeds that no generation has."""
+    """Trains contenders on the tasks of a search with seeds that no generation has.
+
+    Where the data hold some back, it is those that they are scored on.
+    """
 
     def __init__(self, search: Search, evaluator: Evaluator, on_progress: ProgressFn) -> None:
         self._search = search
+        self._held = [replace(item, data=held_out(item.data, "val")) for item in search.tasks]
         self._evaluator = evaluator
         self._on_progress = on_progress
         self._tasks: dict[tuple[int, int, float], Task] = {}
@@ -158,7 +163,7 @@ class _Field:
     def _job(self, item: Contender, factor: float, seed: int, number: int) -> Job:
         key = (number, seed, factor)
         if key not in self._tasks:  # one object for equal tasks, which then train together
-            task = self._search.tasks[number]
+            task = self._held[number]
             own = factor * task.session.learning_rate_factor
             self._tasks[key] = replace(
                 task,

@@ -119,6 +119,11 @@ def _check_kind(loss: nn.Module, task: Task, name: str) -> None:
             f"Expected a loss that fits the targets of {type(task.data).__name__} and the outputs "
             f"of the network, got '{name}', which is for problem={inner.link.problem!r}. {error}"
         ) from error
+    if inner.num_classes not in (None, outputs.shape[1]):
+        raise ValueError(
+            f"Expected a loss for {outputs.shape[1]} classes, the outputs of the network, got "
+            f"'{name}', which is fixed to {inner.num_classes}: take one for any number of classes."
+        )
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from lightning_lossmeta._seeds import Purpose, derived_seed
 from lightning_lossmeta._validation import check_at_least
 from lightning_lossmeta.callbacks.base import Search
+from lightning_lossmeta.data.episodes import held_out
 from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.evaluators.base import Evaluator
 from lightning_lossmeta.task import Task
@@ -82,8 +83,12 @@ def best_baseline(search: Search, evaluator: Evaluator) -> tuple[str, Evaluation
 
 
 def _fresh_tasks(search: Search, number: int) -> list[Task]:
-    """The tasks with seeds that no generation has."""
+    """The tasks with seeds that no generation has, and held-out data where there are some."""
     return [
-        replace(task, seed=derived_seed(search.seed, Purpose.FINALISTS, number, position))
+        replace(
+            task,
+            data=held_out(task.data, "val"),
+            seed=derived_seed(search.seed, Purpose.FINALISTS, number, position),
+        )
         for position, task in enumerate(search.tasks)
     ]

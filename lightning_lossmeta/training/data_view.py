@@ -19,7 +19,7 @@ def prepared_data(task: Task) -> pl.LightningDataModule:
     A shallow copy whose hooks are shadowed, so that its type, attributes and batch-transfer hooks
     stay what they are. The copy, which Lightning attaches the trainer to, makes the loaders:
     ``val_dataloader`` gives what scores a fit, ``selection_dataloader`` the validation split,
-    whatever scores it.
+    whatever scores it; an episode has none beside what scores it.
 
     Args:
         task: Data that a seed draws (:class:`~lightning_lossmeta.data.episodes.EpisodeData`) give
@@ -35,7 +35,8 @@ def prepared_data(task: Task) -> pl.LightningDataModule:
     view.teardown = lambda stage=None: None
     if isinstance(original, EpisodeData):
         view.train_dataloader = lambda: _limited(original.episode(task.seed)[0], task)
-        view.val_dataloader = view.selection_dataloader = lambda: original.episode(task.seed)[1]
+        view.val_dataloader = lambda: original.episode(task.seed)[1]
+        view.selection_dataloader = lambda: ()  # all that an episode has beside scores it
     else:
         view.selection_dataloader = lambda: _loader(original, view, "val_dataloader")
         scored = "test_dataloader" if session.split == "test" else "val_dataloader"

@@ -220,7 +220,7 @@ def test_no_command_calls_a_function(command, capsys):
     Path("config.yaml").write_text(
         yaml.safe_dump({"model": config["model"], "data": config["data"]})
     )
-    for name in ("fit", "search", "compare", "embed"):
+    for name in ("fit", "search", "compare", "embed", "learning"):
         assert _status([name, "--config", "config.yaml"]) == 2
         assert (
             "Expected each `class_path` to name a class, got 'os.system'" in capsys.readouterr().err

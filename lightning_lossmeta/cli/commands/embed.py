@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import math
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lightning_lossmeta._names import safe_names
-from lightning_lossmeta.cli.compare.request import Request, parse, reported
+from lightning_lossmeta.cli.compare.request import Request, found_factors, parse, reported
 from lightning_lossmeta.cli.shell import console
 from lightning_lossmeta.comparison.embedding import silhouette, tsne
 from lightning_lossmeta.comparison.features import trained_features
@@ -28,7 +25,7 @@ def _run(request: Request) -> None:
 
     request.directory.mkdir(parents=True, exist_ok=True)
     files = safe_names(request.tasks)
-    factors = _factors(request.directory / "comparison.json")
+    factors = found_factors(request.directory / "comparison.json")
     out = console()
     for name, (task, _) in request.tasks.items():
         points: dict[str, Any] = {}
@@ -61,13 +58,3 @@ def _run(request: Request) -> None:
         figure = embedding_figure(points, labels, classes, scores)
         stem = "embedding" if len(request.tasks) == 1 else f"embedding-{files[name]}"
         out.print(str(save_figure(figure, request.directory / f"{stem}.png")), soft_wrap=True)
-
-
-def _factors(path: Path) -> dict[tuple[str, str], float]:
-    """The learning rates that a comparison in the same folder has found."""
-    try:
-        rows = json.loads(path.read_text("utf-8"))
-        factors = {(r["task"], r["loss"]): float(r["learning_rate_factor"]) for r in rows}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    return {key: value for key, value in factors.items() if 0 < value < math.inf}

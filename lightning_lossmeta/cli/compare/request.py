@@ -1,7 +1,9 @@
-"""What ``lossmeta compare`` and ``lossmeta embed`` are asked for, read and checked."""
+"""What ``lossmeta compare``, ``embed`` and ``learning`` are asked for, read and checked."""
 
 from __future__ import annotations
 
+import json
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -259,3 +261,17 @@ def _searches(config: Namespace, directory: Path, beside: Path | None) -> Search
 def _method(item: Any) -> Method:
     """A loss by the name or file that stands in a configuration, or what was made of it."""
     return find_loss(item).loss if isinstance(item, str) else item
+
+
+def found_factors(path: Path) -> dict[tuple[str, str], float]:
+    """The learning rates that a comparison has found, by names of task and loss.
+
+    Args:
+        path: Its ``comparison.json``; where there is none, none were found.
+    """
+    try:
+        rows = json.loads(path.read_text("utf-8"))
+        factors = {(r["task"], r["loss"]): float(r["learning_rate_factor"]) for r in rows}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return {key: value for key, value in factors.items() if 0 < value < math.inf}

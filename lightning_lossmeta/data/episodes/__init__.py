@@ -1,5 +1,7 @@
 """Data modules whose training and validation data are drawn anew by a seed."""
 
-from lightning_lossmeta.data.episodes.base import EpisodeData
+from lightning_lossmeta.data.episodes.base import EpisodeData, HeldOut, held_out
+from lightning_lossmeta.data.episodes.module import EpisodeDataModule
+from lightning_lossmeta.data.episodes.pools import ClassPools
 
-__all__ = ["EpisodeData"]
+__all__ = ["ClassPools", "EpisodeData", "EpisodeDataModule", "HeldOut", "held_out"]

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Literal
 
 import pytorch_lightning as pl
 
 from lightning_lossmeta.data.loader import BatchLoader
+
+#: What episodes are for that a search does not learn from: choosing, and the last word.
+HeldOut = Literal["val", "test"]
 
 
 class EpisodeData(pl.LightningDataModule, ABC):
@@ -26,6 +30,18 @@ class EpisodeData(pl.LightningDataModule, ABC):
             seed: Equal seeds give equal episodes; global random state is left alone.
         """
 
+    def held_out(self, split: HeldOut) -> EpisodeData:
+        """Episodes of data that the generations of a search never see; by default these same ones.
+
+        Finalists of a search and the learning rates of a comparison are chosen on those of
+        ``"val"``, a comparison is scored on those of ``"test"``.
+
+        Args:
+            split: What they are for.
+        """
+        del split
+        return self
+
     def train_dataloader(self) -> BatchLoader:
         """The training batches of the episode of seed 0, for an ordinary fit."""
         return self.episode(0)[0]
@@ -33,3 +49,13 @@ class EpisodeData(pl.LightningDataModule, ABC):
     def val_dataloader(self) -> BatchLoader:
         """The validation batches of the episode of seed 0."""
         return self.episode(0)[1]
+
+
+def held_out(data: pl.LightningDataModule, split: HeldOut) -> pl.LightningDataModule:
+    """The data that choose or score; those of other data modules than episodes are the same.
+
+    Args:
+        data: Any data module.
+        split: What they are for.
+    """
+    return data.held_out(split) if isinstance(data, EpisodeData) else data
