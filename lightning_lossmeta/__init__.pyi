@@ -61,6 +61,7 @@ from .data import (
     LabelNoise as LabelNoise,
     MNISTDataModule as MNISTDataModule,
     PairFlipNoise as PairFlipNoise,
+    ResampledSplits as ResampledSplits,
     SVHNDataModule as SVHNDataModule,
     SymmetricNoise as SymmetricNoise,
     TableClassificationDataModule as TableClassificationDataModule,

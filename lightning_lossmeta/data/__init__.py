@@ -1,7 +1,12 @@
 """Lightning data modules, and label noise."""
 
 from lightning_lossmeta.data.base import TensorDataModule
-from lightning_lossmeta.data.episodes import ClassPools, EpisodeData, EpisodeDataModule
+from lightning_lossmeta.data.episodes import (
+    ClassPools,
+    EpisodeData,
+    EpisodeDataModule,
+    ResampledSplits,
+)
 from lightning_lossmeta.data.images.archives import JPEGArchiveDataModule
 from lightning_lossmeta.data.images.augment import Augmentation
 from lightning_lossmeta.data.images.base import ImageDataModule
@@ -57,6 +62,7 @@ __all__ = [
     "MNISTDataModule",
     "PairFlipNoise",
     "RegressionDataModule",
+    "ResampledSplits",
     "SVHNDataModule",
     "Split",
     "Splits",

@@ -3,5 +3,13 @@
 from lightning_lossmeta.data.episodes.base import EpisodeData, HeldOut, held_out
 from lightning_lossmeta.data.episodes.module import EpisodeDataModule
 from lightning_lossmeta.data.episodes.pools import ClassPools
+from lightning_lossmeta.data.episodes.resampled import ResampledSplits
 
-__all__ = ["ClassPools", "EpisodeData", "EpisodeDataModule", "HeldOut", "held_out"]
+__all__ = [
+    "ClassPools",
+    "EpisodeData",
+    "EpisodeDataModule",
+    "HeldOut",
+    "ResampledSplits",
+    "held_out",
+]

@@ -30,11 +30,12 @@ class EpisodeData(pl.LightningDataModule, ABC):
             seed: Equal seeds give equal episodes; global random state is left alone.
         """
 
-    def held_out(self, split: HeldOut) -> EpisodeData:
-        """Episodes of data that the generations of a search never see; by default these same ones.
+    def held_out(self, split: HeldOut) -> pl.LightningDataModule:
+        """Data that the generations of a search never see; by default these same episodes.
 
         Finalists of a search and the learning rates of a comparison are chosen on those of
-        ``"val"``, a comparison is scored on those of ``"test"``.
+        ``"val"``, a comparison is scored on those of ``"test"``; what is given may also be data
+        that no seed draws.
 
         Args:
             split: What they are for.
