@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 from forked import ROOT
 
@@ -145,7 +146,7 @@ def _is_own(name):
 
 def _content(path, run):
     """A file's content without seconds and the folder's name."""
-    text = path.read_text("utf-8").replace(str(run), "RUN")
+    text = re.sub(rf"[^\s'\"]*\b{re.escape(run.name)}/", "RUN/", path.read_text("utf-8"))
     if path.suffix == ".csv":
         return [_without_seconds(row) for row in csv.DictReader(io.StringIO(text))]
     if path.suffix == ".json":

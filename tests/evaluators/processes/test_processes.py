@@ -38,6 +38,7 @@ from lightning_lossmeta.families.taylor import TaylorFamily
 from lightning_lossmeta.models import MLP
 from lightning_lossmeta.modules import SupervisedModule
 from lightning_lossmeta.task import Session, Task
+from lightning_lossmeta.training import MachineError
 
 SCRIPT = """
 import sys
@@ -214,7 +215,7 @@ def test_workers_that_end_before_their_first_candidate(reference, tmp_path, end,
     assert len(list(tmp_path.iterdir())) == times
     evaluator.close()
     task = tiny_task(data=KillingData(tmp_path, 10**6, end))
-    with pytest.raises(RuntimeError, match=rf"in a row ended .* exit code {code};"):
+    with pytest.raises(MachineError, match=rf"in a row ended .* exit code {code};"):
         evaluator.evaluate([GOOD], ScriptedFamily(), [task])
 
 
