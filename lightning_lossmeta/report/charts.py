@@ -82,8 +82,8 @@ def candidates_chart(run: RunContents, formula: Callable[[Attempt], str]) -> Cha
     for item in shown:
         score = scores[id(item)]
         point: dict[str, Any] = {
-            "x": round(item.generation + 0.1 + 0.8 * item.index / sizes[item.generation], 3),
-            "generation": item.generation,
+            "x": round(item.generation + 0.6 + 0.8 * item.index / sizes[item.generation], 3),
+            "generation": item.generation + 1,
             "fate": item.fate,
             "formula": cut(formula(item), letters),
         }
@@ -129,7 +129,7 @@ def fates_chart(run: RunContents) -> Chart | None:
     colours = _fate_colours(attempts)
     counts = Counter((item.generation, item.fate) for item in attempts)
     values = [
-        {"generation": generation, "fate": fate, "candidates": count}
+        {"generation": generation + 1, "fate": fate, "candidates": count}
         for (generation, fate), count in counts.items()
     ]
     told = ", ".join(f"{count} {fate}" for fate, count in total.most_common())
@@ -323,5 +323,5 @@ def _best_line(
             best = max(best, sign * score)
         if math.isfinite(best):
             by_end[item.generation] = sign * best
-    line = [{"x": generation, "y": value} for generation, value in by_end.items()]
+    line = [{"x": generation + 0.5, "y": value} for generation, value in by_end.items()]
     return [*line, {"x": line[-1]["x"] + 1, "y": line[-1]["y"]}] if line else []

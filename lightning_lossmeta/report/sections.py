@@ -226,7 +226,7 @@ def _leaders(run: RunContents, formula: Callable[[Attempt], str]) -> list[dict[s
     return [
         {
             "score": f"{score_of(item, monitor):.4f}",
-            "generation": item.generation,
+            "generation": item.generation + 1,
             "formula": cut(formula(item), _FORMULA // 5),
             "learned": is_learned(item, run),
         }

@@ -41,7 +41,7 @@ def test_the_best_so_far_of_errors_only_falls():
     chart = candidates_chart(run, lambda item: f"loss {item.index}")
     best, scored, unscored = layers(chart)
     steps = {point["x"]: point["y"] for point in best}
-    assert steps == {1: 0.7, 2: 0.7, 3: 0.2, 4: 0.2}, "from the first that has a score"
+    assert steps == {1.5: 0.7, 2.5: 0.7, 3.5: 0.2, 4.5: 0.2}, "from the first that has a score"
     assert [point["y"] for point in scored] == [0.7, 0.9, 0.8, 0.2]
     assert [point["why"] for point in unscored] == ["diverged or failed"]
     assert "from 0.7000 to 0.2000" in chart.alt
@@ -76,11 +76,11 @@ def test_what_became_of_candidates():
         for item in fates_chart(run).spec["data"]["values"]
     }
     assert counts == {
-        (0, "trained"): 1,
-        (0, "InvariantCheck"): 1,
-        (1, "SymbolicArchive"): 1,
-        (1, "given up"): 1,
-        (1, "diverged or failed"): 1,
+        (1, "trained"): 1,
+        (1, "InvariantCheck"): 1,
+        (2, "SymbolicArchive"): 1,
+        (2, "given up"): 1,
+        (2, "diverged or failed"): 1,
     }
     assert fates_chart(run_of(attempt(0, 0, 0.1))) is None
     assert sections(run)["races"] == [(1, 2, 0), (3, 1, 1)]
