@@ -125,7 +125,9 @@ from .models import (
     penultimate as penultimate,
 )
 from .modules import (
+    ActiveNegative as ActiveNegative,
     CoTeaching as CoTeaching,
+    EarlyLearning as EarlyLearning,
     ForwardCorrected as ForwardCorrected,
     JoCoR as JoCoR,
     PopulationModule as PopulationModule,
