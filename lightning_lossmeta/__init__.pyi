@@ -10,6 +10,7 @@ from .artifacts import (
     ArtifactError as ArtifactError,
     LearnedLoss as LearnedLoss,
     get_loss as get_loss,
+    hf_loss as hf_loss,
     load_loss as load_loss,
 )
 from .callbacks import (
