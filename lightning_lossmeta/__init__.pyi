@@ -28,8 +28,11 @@ from .callbacks import (
     SampleAttraction as SampleAttraction,
     SearchCheckpoint as SearchCheckpoint,
     SearchHistory as SearchHistory,
+    SearchLogger as SearchLogger,
     SearchProgress as SearchProgress,
+    SuspiciousLabels as SuspiciousLabels,
     SymbolicArchive as SymbolicArchive,
+    TimeBudget as TimeBudget,
     TrainingProgress as TrainingProgress,
 )
 from .candidate import (
