@@ -79,7 +79,7 @@ session: {steps: 100}  # how long each candidate is trained; rather a third of a
 generations: 5  # for a real search rather 20, and a population of 20
 """
 
-COMPARE = """# The learned loss and others, each at its own rate: lossmeta compare --config compare.yaml
+COMPARE = """# The learned loss and others, each at its own rate: lossmeta compare --config FILE
 seed: 1
 model: {class_path: my_module.MyModule}
 data: {class_path: my_data.MyData}
