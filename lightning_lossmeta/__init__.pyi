@@ -151,6 +151,8 @@ from .searchers import (
     CMAESSearcher as CMAESSearcher,
     GeneticProgrammingSearcher as GeneticProgrammingSearcher,
     GradientSearcher as GradientSearcher,
+    ProposedExpressionSearcher as ProposedExpressionSearcher,
+    Proposer as Proposer,
     Searcher as Searcher,
 )
 from .task import (
