@@ -76,10 +76,8 @@ def test_the_model_is_told_the_grammar_the_task_and_what_was_tried():
     for word in ("aq/2", "sqrt/1", "+1, -1", "tell cats from dogs", "Reply with 2 new formulas"):
         assert word in first
     assert "Tried so far" not in first
-    assert (
-        f"Tried so far: 5. The best with their fitness, of which more is better:\n0.4000  {names[4]}"
-        in second
-    )
+    assert "Tried so far: 5. The best with their fitness, of which more is better:" in second
+    assert f"better:\n0.4000  {names[4]}\n0.3000  {names[3]}" in second
     assert proposer.requests[1].tried == set(names)
 
 
@@ -102,10 +100,7 @@ def test_nonsense_is_answered_with_the_parsers_message_and_then_an_error():
 @pytest.mark.parametrize(
     ("reply", "expected"),
     [
-        (
-            "- square( sub(f,y) )\n2) `abs(sub(f, y))`;\n",
-            SIX[:0] + ["square(sub(f, y))", "abs(sub(f, y))"],
-        ),
+        ("- mul( f,y )\n2) `abs(sub(f, y))`;\n", ["mul(f, y)", "abs(sub(f, y))"]),
         ('{"expression": "abs(sub(f, y))"}\n"mul(f, y)"', ["abs(sub(f, y))", "mul(f, y)"]),
         ('["mul(f, y)", {"expression": "mul(y, f)"}, 3, null]', ["mul(f, y)", "mul(y, f)"]),
         ("```\nmul(f, y)\nmul(f, y)\n```", ["mul(f, y)"]),
