@@ -1,16 +1,18 @@
-"""The samples of docs/integrations.md run as they stand."""
+"""The samples of docs/integrations.md and docs/noisy_labels.md run as they stand."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-from lightning_lossmeta.artifacts import Artifact
+from lightning_lossmeta.artifacts import Artifact, ready_names
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.families import TaylorFamily
 
-PAGE = (Path(__file__).parents[1] / "docs" / "integrations.md").read_text()
-SECTIONS = dict(re.findall(r"^## (.+?)$(.*?)(?=^## |\Z)", PAGE, re.M | re.S))
+DOCS = Path(__file__).parents[1] / "docs"
+PAGE = (DOCS / "integrations.md").read_text()
+NOISE = (DOCS / "noisy_labels.md").read_text()
+SECTIONS = dict(re.findall(r"^## (.+?)$(.*?)(?=^## |\Z)", PAGE + NOISE, re.M | re.S))
 NEEDS = {"Hugging Face": ["transformers", "accelerate"], "scikit-learn": ["skorch"]}
 
 
@@ -31,7 +33,7 @@ def _run(section):
     assert samples
     names = {"__name__": "sample"}
     for sample in samples:
-        exec(compile(sample, f"docs/integrations.md, {section}", "exec"), names)
+        exec(compile(sample, f"docs, {section}", "exec"), names)
     return names
 
 
@@ -57,3 +59,18 @@ def test_hugging_face(learned):
 
 def test_scikit_learn(learned):
     assert _run("scikit-learn")["scores"].mean() > 0.8
+
+
+def test_elr_in_a_loop_of_ones_own():
+    names = _run("ELR in a loop of your own")
+    assert (names["elr"].memory.sum(1) - 0.3).abs().max() < 1e-5  # each sample was seen once
+
+
+def test_which_labels_are_wrong(learned):
+    _run("Which labels are wrong")
+    assert len(Path("suspicious.csv").read_text().splitlines()) > 1000
+
+
+def test_every_loss_of_the_table_is_ready():
+    names = re.findall(r"`([a-z_]+)`", NOISE.split("| method |")[0])
+    assert {"nce_and_amse", "logit_bias", "nce_and_nnce"} <= set(names) <= {*ready_names()}

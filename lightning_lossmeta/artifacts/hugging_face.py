@@ -57,13 +57,15 @@ def hf_loss(loss: str | os.PathLike[str] | LossFunction, causal: bool | None = N
         elif logits.shape == (*target.shape, 1):
             logits = logits.squeeze(-1)  # regression: one output a sample
         if num_items_in_batch is None:
-            return mean(logits, target)  # type: ignore[no-any-return]
+            average: Tensor = mean(logits, target)
+            return average
         losses: Tensor = each(logits, target)
         count = num_items_in_batch
         if isinstance(count, Tensor):
             count = count.flatten()[0].to(losses.device)
         # The Trainer counts labels, of which a sample may have several.
-        return losses.sum() * (target.numel() / losses.numel()) / count
+        total: Tensor = losses.sum() * (target.numel() / losses.numel()) / count
+        return total
 
     return compute_loss
 
