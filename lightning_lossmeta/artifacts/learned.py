@@ -15,7 +15,7 @@ from lightning_lossmeta.families import TaylorFamily
 from lightning_lossmeta.families.problem import PROBLEMS, Problem
 from lightning_lossmeta.losses.base import LossFunction, Reduction
 from lightning_lossmeta.losses.checks import check_sample_weight
-from lightning_lossmeta.losses.classification import Weight, class_weights
+from lightning_lossmeta.losses.classification import ClassificationLoss, Weight, class_weights
 from lightning_lossmeta.losses.links import Softmax
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ class LearnedLoss(LossFunction):
             for part in self.loss.modules():
                 if isinstance(part, LossFunction):
                     part.link = Softmax(ignore_index)
+                if isinstance(part, ClassificationLoss):
+                    part.ignore_index = ignore_index
         self.link = self.loss.link
         self.register_buffer("weight", class_weights(weight), persistent=False)
 

@@ -8,7 +8,12 @@ from walking import each_example
 
 from lightning_lossmeta.artifacts import Artifact, ArtifactError, LearnedLoss, load_loss
 from lightning_lossmeta.candidate import Candidate
-from lightning_lossmeta.families import LossFamily, NormalisedFamily, TaylorFamily
+from lightning_lossmeta.families import (
+    HandMadeFamily,
+    LossFamily,
+    NormalisedFamily,
+    TaylorFamily,
+)
 
 THETA = (0.1, -0.2, 0.3, -0.4, 0.5, -0.6, 0.7, -0.8)
 
@@ -89,10 +94,13 @@ def _family_files(folder):
     """A file for each family of losses of classes."""
     for family in each_example(LossFamily):
         family = family.values[0]()
+        candidate = family.space.sample(0)
+        if isinstance(family, HandMadeFamily):
+            candidate = Candidate("logit_bias")  # a loss within a loss
         if not family.serializable or not family.build(family.space.sample(0)).link.simplex:
             continue
         path = folder / f"{len(list(folder.iterdir()))}.json"
-        Artifact.of(family, family.space.sample(0)).save(path)
+        Artifact.of(family, candidate).save(path)
         yield path
 
 
