@@ -90,9 +90,7 @@ class LearnedLoss(LossFunction):
         """Loss of each sample, (B, n, ...) -> (B, ...), without class weights."""
         return self.loss.per_sample(output, target)
 
-    def forward(
-        self, input: Tensor, target: Tensor, sample_weight: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, input: Tensor, target: Tensor, sample_weight: Tensor | None = None) -> Tensor:
         """Reduce the losses, each times the weights of its sample and of its class.
 
         Raises:

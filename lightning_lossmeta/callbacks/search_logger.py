@@ -18,8 +18,8 @@ class SearchLogger(MetaCallback):
     """Logs each generation of a search to any logger of Lightning, beside the run's own files.
 
     The metrics are those of the run ``search`` in TensorBoard, best and median fitness, step size
-    and counts, with the number of the generation, from 1, as the step. Settings, seed and the run's folder are logged as
-    hyper-parameters, and the best formula at the end.
+    and counts, with the number of the generation, from 1, as the step. Settings, seed and the run's
+    folder are logged as hyper-parameters, and the best formula at the end.
 
     Args:
         logger: ``CSVLogger``, ``WandbLogger``, ``MLFlowLogger``, ...

@@ -102,9 +102,7 @@ class LossFunction(HasExample, ExactBuffers, ABC):
         check_class_probabilities(self)
         return self.per_sample(h.log(), target)
 
-    def forward(
-        self, input: Tensor, target: Tensor, sample_weight: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, input: Tensor, target: Tensor, sample_weight: Tensor | None = None) -> Tensor:
         """Reduce :meth:`per_sample`; half precision is computed in float32, also under autocast.
 
         Args:

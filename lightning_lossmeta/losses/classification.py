@@ -240,9 +240,7 @@ class ClassificationLoss(LossFunction):
         """Weighted loss of each sample, zero where ignored, (B, n, ...) -> (B, ...)."""
         return self._call(output, target, "none")
 
-    def forward(
-        self, input: Tensor, target: Tensor, sample_weight: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, input: Tensor, target: Tensor, sample_weight: Tensor | None = None) -> Tensor:
         """The loss, reduced as ``F.cross_entropy`` reduces; see :meth:`LossFunction.forward`."""
         return self._call(input, target, self.reduction, sample_weight)
 

@@ -105,8 +105,7 @@ class MetaLossTrainer(pl.Trainer):
                 candidate's objectives are the means over all.
             task_name: Name of the main task, that of ``model`` and ``datamodule``.
             loss_attribute: The name under which the module has its loss, e.g. ``criterion``.
-            max_time: The time that generations may take, as DD:HH:MM:SS; then the search ends as
-                after its last one. A resumed search has it anew.
+            max_time: Time for the generations, DD:HH:MM:SS; anew on resuming.
 
         Returns:
             The best loss, where the run is, and the comparison. If no candidate could be trained,
