@@ -10,6 +10,7 @@ from .artifacts import (
     ArtifactError as ArtifactError,
     LearnedLoss as LearnedLoss,
     get_loss as get_loss,
+    hf_loss as hf_loss,
     load_loss as load_loss,
 )
 from .callbacks import (
@@ -27,8 +28,11 @@ from .callbacks import (
     SampleAttraction as SampleAttraction,
     SearchCheckpoint as SearchCheckpoint,
     SearchHistory as SearchHistory,
+    SearchLogger as SearchLogger,
     SearchProgress as SearchProgress,
+    SuspiciousLabels as SuspiciousLabels,
     SymbolicArchive as SymbolicArchive,
+    TimeBudget as TimeBudget,
     TrainingProgress as TrainingProgress,
 )
 from .candidate import (
@@ -129,7 +133,9 @@ from .models import (
     penultimate as penultimate,
 )
 from .modules import (
+    ActiveNegative as ActiveNegative,
     CoTeaching as CoTeaching,
+    EarlyLearning as EarlyLearning,
     ForwardCorrected as ForwardCorrected,
     JoCoR as JoCoR,
     PopulationModule as PopulationModule,
@@ -150,6 +156,8 @@ from .searchers import (
     EvolutionStrategySearcher as EvolutionStrategySearcher,
     GeneticProgrammingSearcher as GeneticProgrammingSearcher,
     GradientSearcher as GradientSearcher,
+    ProposedExpressionSearcher as ProposedExpressionSearcher,
+    Proposer as Proposer,
     Searcher as Searcher,
 )
 from .task import (

@@ -4,6 +4,7 @@ from lightning_lossmeta.artifacts.artifact import Artifact
 from lightning_lossmeta.artifacts.export import export_file, export_text
 from lightning_lossmeta.artifacts.export_error import ExportError
 from lightning_lossmeta.artifacts.files import write_atomic
+from lightning_lossmeta.artifacts.hugging_face import hf_loss
 from lightning_lossmeta.artifacts.learned import LearnedLoss, load_loss
 from lightning_lossmeta.artifacts.reading import ArtifactError
 from lightning_lossmeta.artifacts.zoo import ReadyLoss, find_loss, get_loss, ready_names
@@ -18,6 +19,7 @@ __all__ = [
     "export_text",
     "find_loss",
     "get_loss",
+    "hf_loss",
     "load_loss",
     "ready_names",
     "write_atomic",

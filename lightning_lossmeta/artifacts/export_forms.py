@@ -164,6 +164,18 @@ def _(loss: losses.TruncatedGeneralizedCrossEntropy) -> ClosedForm:
 
 
 @_baseline_form.register
+def _(loss: losses.AsymmetricGeneralizedCrossEntropy) -> ClosedForm:
+    a, q = _number(loss.a), _number(loss.q)
+    return _target_only(((a + 1) ** q - (a + _H) ** q) / q)
+
+
+@_baseline_form.register
+def _(loss: losses.AsymmetricUnhinged) -> ClosedForm:
+    a, q = _number(loss.a), _number(loss.q)
+    return _target_only(((a - _H) ** q - (a - 1) ** q) / q)
+
+
+@_baseline_form.register
 def _(loss: losses.SymmetricCrossEntropy) -> ClosedForm:
     reverse = -_H * Max(log(_Y), _number(loss.log_zero))
     return ClosedForm(-_number(loss.alpha) * _Y * log(_H) + _number(loss.beta) * reverse, "sum")

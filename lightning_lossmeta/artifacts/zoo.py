@@ -20,9 +20,13 @@ from lightning_lossmeta.theory import ALLCNNC_CIFAR10
 
 _SHORT = {
     "ace": "absolute_cross_entropy",
+    "agce": "asymmetric_generalized_cross_entropy",
+    "anl_ce": "nce_and_nnce",
+    "aul": "asymmetric_unhinged",
     "bce": "binary_cross_entropy",
     "ce": "cross_entropy",
     "gce": "generalized_cross_entropy",
+    "jal_ce": "nce_and_amse",
     "lsr": "label_smoothing",
     "mae": "mean_absolute_error",
     "mse": "mean_squared_error",

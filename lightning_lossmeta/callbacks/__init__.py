@@ -14,6 +14,9 @@ from lightning_lossmeta.callbacks.inject import InjectLoss
 from lightning_lossmeta.callbacks.learning_rate import LearningRateFactor
 from lightning_lossmeta.callbacks.normalisation import LossNormalisation
 from lightning_lossmeta.callbacks.progress import SearchProgress
+from lightning_lossmeta.callbacks.search_logger import SearchLogger
+from lightning_lossmeta.callbacks.suspicious_labels import SuspiciousLabels
+from lightning_lossmeta.callbacks.time_budget import TimeBudget
 from lightning_lossmeta.callbacks.training_progress import TrainingProgress
 
 __all__ = [
@@ -32,7 +35,10 @@ __all__ = [
     "Search",
     "SearchCheckpoint",
     "SearchHistory",
+    "SearchLogger",
     "SearchProgress",
+    "SuspiciousLabels",
     "SymbolicArchive",
+    "TimeBudget",
     "TrainingProgress",
 ]

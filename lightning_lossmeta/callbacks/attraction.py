@@ -116,7 +116,7 @@ class SampleAttraction(pl.Callback):
             return
         filled = (self._keys >= 0).to(self._target.device)
         target = self._target[filled]
-        logits = _predict(pl_module, self._inputs[filled])
+        logits = predict_as_evaluated(pl_module, self._inputs[filled])
         self._inputs = self._target = None
         # On the CPU, in float64, which not every accelerator has.
         loss = copy.deepcopy(pl_module.loss_fn).cpu()
@@ -145,7 +145,8 @@ class SampleAttraction(pl.Callback):
             save_figure(figure, self.picture)
 
 
-def _predict(module: pl.LightningModule, inputs: Tensor) -> Tensor:
+def predict_as_evaluated(module: pl.LightningModule, inputs: Tensor) -> Tensor:
+    """The outputs of a module that is being trained, in evaluation mode and without gradients."""
     training = [part for part in module.modules() if part.training]
     module.eval()
     try:

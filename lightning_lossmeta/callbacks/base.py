@@ -36,6 +36,7 @@ class Search:
         evaluator_state: State of evaluators that a resumed search must find again.
         front: The best evaluation so far, or with several objectives all that none dominates.
         later_sessions: The work that comes after the generations, in trainings of a generation.
+        stop_reason: Why no further generation is to begin; empty while the search goes on.
     """
 
     directory: Path
@@ -49,6 +50,7 @@ class Search:
     evaluator_state: dict[str, Any] = field(default_factory=dict)
     front: Front = field(default_factory=Front)
     later_sessions: float = 0.0
+    stop_reason: str = ""
 
     @property
     def objectives(self) -> tuple[Objective, ...]:

@@ -96,24 +96,12 @@ class CandidateCurves(MetaCallback):
         writer = self._search
         if writer is None:
             return
-        scores = [item.fitness for item in evaluations if math.isfinite(item.fitness)]
-        figures = {"diversity": search.searcher.diversity}
-        if scores:
-            figures |= {
-                "fitness/median": statistics.median(scores),
-                "fitness/generation": max(scores),
-            }
-        if search.best is not None:
-            figures["fitness/best"] = search.best.fitness
-        for status in Status:
-            count = sum(item.status is status for item in evaluations)
-            figures[f"candidates/{status.value}"] = count
+        figures = generation_figures(search, evaluations)
         judged = Counter(item.filter for item in evaluations if item.filter)
         self._filters |= set(judged)
         figures |= {f"filters/{name}": judged[name] for name in self._filters}
         for tag, value in figures.items():
-            if math.isfinite(value):
-                writer.add_scalar(tag, value, generation + 1)
+            writer.add_scalar(tag, value, generation + 1)
         if self.pictures and search.best is not None and search.num_classes is not None:
             from lightning_lossmeta.analysis import loss_figure  # matplotlib takes a while
 
@@ -124,6 +112,25 @@ class CandidateCurves(MetaCallback):
             figure = loss_figure(losses, search.num_classes)
             writer.add_figure("best loss", figure, generation + 1)
         writer.flush()
+
+
+def generation_figures(search: Search, evaluations: list[Evaluation]) -> dict[str, float]:
+    """What a generation came to, as finite numbers by name.
+
+    Args:
+        search: The search, whose best counts the generation.
+        evaluations: Those of the generation.
+    """
+    scores = [item.fitness for item in evaluations if math.isfinite(item.fitness)]
+    figures: dict[str, float] = {"diversity": search.searcher.diversity}
+    if scores:
+        figures |= {"fitness/median": statistics.median(scores), "fitness/generation": max(scores)}
+    if search.best is not None:
+        figures["fitness/best"] = search.best.fitness
+    for status in Status:
+        count = sum(item.status is status for item in evaluations)
+        figures[f"candidates/{status.value}"] = count
+    return {name: value for name, value in figures.items() if math.isfinite(value)}
 
 
 def _filters_of(history: Path, generations: int) -> set[str]:

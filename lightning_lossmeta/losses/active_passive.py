@@ -20,7 +20,17 @@ from lightning_lossmeta.losses.distance import absolute_error
 from lightning_lossmeta.losses.symmetric import reverse_cross_entropy
 
 
-def _normalized_cross_entropy(log_h: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+def normalized_log_ratio(log_h: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+    """Sum_k y_k log h_k / sum_k log h_k of each sample, weighted: the active part of many losses.
+
+    Args:
+        log_h: Log-probabilities ``(B, n, ...)``.
+        target: Class indices ``(B, ...)`` or probabilities ``(B, n, ...)``.
+        weight: One number a class.
+
+    Returns:
+        ``(B, ...)``.
+    """
     ratio = at_target(Tensor.positive, log_h, target, None) / log_h.sum(dim=1)
     return times_weight(ratio, target, weight)
 
@@ -28,14 +38,14 @@ def _normalized_cross_entropy(log_h: Tensor, target: Tensor, weight: Tensor | No
 def _nce_and_rce(
     log_h: Tensor, target: Tensor, weight: Tensor | None, alpha: float, beta: float, log_zero: float
 ) -> Tensor:
-    active = _normalized_cross_entropy(log_h, target, weight)
+    active = normalized_log_ratio(log_h, target, weight)
     return alpha * active + beta * reverse_cross_entropy(log_h, target, weight, log_zero)
 
 
 def _nce_and_mae(
     log_h: Tensor, target: Tensor, weight: Tensor | None, alpha: float, beta: float
 ) -> Tensor:
-    active = _normalized_cross_entropy(log_h, target, weight)
+    active = normalized_log_ratio(log_h, target, weight)
     return alpha * active + beta * absolute_error(log_h.exp(), target, weight)
 
 
@@ -55,7 +65,7 @@ def normalized_cross_entropy(
     tensor(0.2500)
     """
     return evaluate(
-        _normalized_cross_entropy, output, target, weight, ignore_index, reduction, validate_args
+        normalized_log_ratio, output, target, weight, ignore_index, reduction, validate_args
     )
 
 
@@ -126,7 +136,7 @@ class NormalizedCrossEntropy(ClassificationLoss):
 
     def values(self, log_h: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
         """Sum_k y_k log h_k / sum_k log h_k."""
-        return _normalized_cross_entropy(log_h, target, weight)
+        return normalized_log_ratio(log_h, target, weight)
 
 
 class NCEAndRCE(ClassificationLoss):

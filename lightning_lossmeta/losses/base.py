@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from lightning_lossmeta._example import HasExample
-from lightning_lossmeta.losses.checks import check_not_empty
-from lightning_lossmeta.losses.links import Link, Softmax
+from lightning_lossmeta.losses.checks import check_not_empty, check_sample_weight
+from lightning_lossmeta.losses.links import Link, Softmax, without
 
 Reduction = Literal["mean", "sum", "none"]
 
@@ -105,26 +105,34 @@ class LossFunction(HasExample, ExactBuffers, ABC):
         check_class_probabilities(self)
         return self.per_sample(h.log(), target)
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+    def forward(self, input: Tensor, target: Tensor, sample_weight: Tensor | None = None) -> Tensor:
         """Reduce :meth:`per_sample`; half precision is computed in float32, also under autocast.
 
         Args:
             input: The outputs, by the name that torch's losses have for them: ``(B, n, ...)``, or
                 ``(n,)`` for a single sample of classes.
             target: Its targets.
+            sample_weight: Multiplies the loss of each sample, ``(B,)``, or each loss of a sample
+                ``(B, ...)``; at least 0. The mean is divided by their sum.
 
         Raises:
-            ValueError: If the batch is empty.
+            ValueError: If the batch is empty, or the weights are none.
         """
         check_not_empty(input)
         if self.link.simplex and input.ndim == 1:
-            loss: Tensor = self(input.unsqueeze(0), target.unsqueeze(0))
+            one = None if sample_weight is None else sample_weight.reshape(1)
+            loss: Tensor = self(input.unsqueeze(0), target.unsqueeze(0), one)
             return loss.squeeze(0) if self.reduction == "none" else loss
         with torch.autocast(device_type=input.device.type, enabled=False):
             output = input.float() if input.dtype in _HALF else input
             losses = self.per_sample(output, target)
+            ignored = self.link.ignored(target) if self.reduction == "mean" else None
+            if sample_weight is not None:
+                weights = check_sample_weight(sample_weight, losses)
+                losses = losses * weights
+                if self.reduction == "mean":
+                    return losses.sum() / without(weights, ignored).sum()
             if self.reduction == "mean":
-                ignored = self.link.ignored(target)
                 return losses.mean() if ignored is None else losses.sum() / (~ignored).sum()
             return losses.sum() if self.reduction == "sum" else losses
 

@@ -54,6 +54,40 @@ def check_not_empty(output: Tensor) -> None:
         )
 
 
+def check_sample_weight(sample_weight: Tensor, losses: Tensor) -> Tensor:
+    """Check weights of samples, and return them in the shape and dtype of the losses.
+
+    Values are looked at where that makes no device wait.
+
+    Args:
+        sample_weight: One number a sample ``(B,)``, or one for each of its losses ``(B, ...)``.
+        losses: ``(B, ...)``.
+
+    Raises:
+        ValueError: If the shape is another, or a weight is negative, infinite or NaN.
+
+    >>> check_sample_weight(torch.tensor([1, 2]), torch.zeros(2, 3)).shape
+    torch.Size([2, 3])
+    """
+    if sample_weight.shape not in (losses.shape, losses.shape[:1]):
+        raise ValueError(
+            f"Expected argument `sample_weight` to hold one number for each of the {len(losses)} "
+            f"samples, or one for each of their losses, of shape {tuple(losses.shape)}, got "
+            f"{tuple(sample_weight.shape)}."
+        )
+    if can_be_read(sample_weight):
+        wrong = sample_weight[~((sample_weight >= 0) & (sample_weight < math.inf))]
+        if wrong.numel():
+            raise ValueError(
+                "Expected argument `sample_weight` to hold finite numbers of at least 0, got "
+                f"{float(wrong[0]):g}."
+            )
+    weights = sample_weight.detach().to(losses)
+    return weights.view(-1, *[1] * (losses.ndim - weights.ndim), *weights.shape[1:]).expand_as(
+        losses
+    )
+
+
 def check_shapes(output: Tensor, target: Tensor, weight: Tensor | None) -> None:
     """Refuse logits, targets and weights that do not fit together; reads no values.
 

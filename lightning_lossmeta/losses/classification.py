@@ -9,7 +9,12 @@ import torch
 from torch import Tensor
 
 from lightning_lossmeta.losses.base import LossFunction, Reduction
-from lightning_lossmeta.losses.checks import check_probabilities, check_shapes, check_values
+from lightning_lossmeta.losses.checks import (
+    check_probabilities,
+    check_sample_weight,
+    check_shapes,
+    check_values,
+)
 from lightning_lossmeta.losses.links import Softmax
 
 # Log-probabilities (B, n, ...), target, class weights (n,) or None -> weighted losses (B, ...).
@@ -25,6 +30,7 @@ def evaluate(
     ignore_index: int = -100,
     reduction: Reduction = "mean",
     validate_args: bool = False,
+    sample_weight: Tensor | None = None,
 ) -> Tensor:
     """Call a loss as ``F.cross_entropy`` is called; half precision is computed in float32.
 
@@ -39,6 +45,7 @@ def evaluate(
         ignore_index: Samples of this class index count nothing.
         reduction: ``"mean"``, ``"sum"`` or ``"none"`` over the samples.
         validate_args: Look for NaN logits and indices outside the range.
+        sample_weight: One number a sample, at least 0, beside the weight of its class.
 
     Raises:
         ValueError: If the arguments do not fit together, or the batch is empty.
@@ -52,12 +59,13 @@ def evaluate(
         single = output.ndim == 1
         if single:
             output, target = output.unsqueeze(0), target.unsqueeze(0)
+            sample_weight = None if sample_weight is None else sample_weight.reshape(1)
         check_shapes(output, target, weight)
         if validate_args:
             check_values(output, target, ignore_index)
         if output.dtype in (torch.float16, torch.bfloat16):
             output = output.float()
-        losses, shares = _weighted(values, output, target, weight, ignore_index)
+        losses, shares = _weighted(values, output, target, weight, ignore_index, sample_weight)
         if reduction == "none":
             return losses.squeeze(0) if single else losses
         total = losses.sum()
@@ -65,7 +73,12 @@ def evaluate(
 
 
 def _weighted(
-    values: Values, output: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int
+    values: Values,
+    output: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    ignore_index: int,
+    sample_weight: Tensor | None,
 ) -> tuple[Tensor, Tensor | int]:
     """Losses (B, ...), zero where ignored, and what their sum is divided by for a mean."""
     log_h = output.log_softmax(dim=1)
@@ -74,14 +87,21 @@ def _weighted(
     if target.is_floating_point():
         check_probabilities(target)
         losses = values(log_h, target.to(output.dtype), weight)
-        return losses, losses.numel()
+        if sample_weight is None:
+            return losses, losses.numel()
+        shares = check_sample_weight(sample_weight, losses)
+        return losses * shares, shares.sum()
     target = target.long()
     ignored = target == ignore_index
     target = target.masked_fill(ignored, 0)
     losses = values(log_h, target, weight).masked_fill(ignored, 0.0)
-    if weight is None:
+    if weight is None and sample_weight is None:
         return losses, (~ignored).sum()
-    return losses, weight[target].masked_fill(ignored, 0.0).sum()
+    shares = torch.ones_like(losses) if weight is None else weight[target]
+    if sample_weight is not None:
+        factors = check_sample_weight(sample_weight, losses)
+        losses, shares = losses * factors, shares * factors
+    return losses, shares.masked_fill(ignored, 0.0).sum()
 
 
 def at_target(
@@ -134,6 +154,34 @@ def class_weighted(values: Tensor, weight: Tensor | None) -> Tensor:
     return values * weight.view([1, -1] + [1] * (values.ndim - 2))
 
 
+def class_weights(weight: Weight) -> Tensor | None:
+    """Class weights, out of a list or a tensor, as float64.
+
+    Args:
+        weight: One number a class, or ``None``.
+
+    Raises:
+        ValueError: If it is no list of finite numbers of at least 0.
+
+    >>> class_weights([1, 2.5])
+    tensor([1.0000, 2.5000], dtype=torch.float64)
+    """
+    if weight is None:
+        return None
+    values = torch.as_tensor(weight, dtype=torch.float64)
+    if values.ndim != 1:
+        raise ValueError(
+            f"Expected argument `weight` to hold one number a class, got shape "
+            f"{tuple(values.shape)}."
+        )
+    if not bool(((values >= 0) & values.isfinite()).all()):
+        raise ValueError(
+            "Expected argument `weight` to hold finite numbers of at least 0, got "
+            f"{values.tolist()}."
+        )
+    return values
+
+
 class ClassificationLoss(LossFunction):
     """A hand-made loss of log-probabilities, called like ``torch.nn.CrossEntropyLoss``.
 
@@ -159,14 +207,7 @@ class ClassificationLoss(LossFunction):
         validate_args: bool = False,
     ) -> None:
         super().__init__(reduction)
-        if weight is not None:
-            weight = torch.as_tensor(weight, dtype=torch.float64)
-            if weight.ndim != 1:
-                raise ValueError(
-                    "Expected argument `weight` to hold one number a class, got shape "
-                    f"{tuple(weight.shape)}."
-                )
-        self.register_buffer("weight", weight, persistent=False)
+        self.register_buffer("weight", class_weights(weight), persistent=False)
         self.ignore_index = ignore_index
         self.link = Softmax(ignore_index)
         self.validate_args = validate_args
@@ -199,11 +240,17 @@ class ClassificationLoss(LossFunction):
         """Weighted loss of each sample, zero where ignored, (B, n, ...) -> (B, ...)."""
         return self._call(output, target, "none")
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """The loss, reduced as ``F.cross_entropy`` reduces."""
-        return self._call(input, target, self.reduction)
+    def forward(self, input: Tensor, target: Tensor, sample_weight: Tensor | None = None) -> Tensor:
+        """The loss, reduced as ``F.cross_entropy`` reduces; see :meth:`LossFunction.forward`."""
+        return self._call(input, target, self.reduction, sample_weight)
 
-    def _call(self, output: Tensor, target: Tensor, reduction: Reduction) -> Tensor:
+    def _call(
+        self,
+        output: Tensor,
+        target: Tensor,
+        reduction: Reduction,
+        sample_weight: Tensor | None = None,
+    ) -> Tensor:
         return evaluate(
             self.values,
             output,
@@ -212,4 +259,5 @@ class ClassificationLoss(LossFunction):
             self.ignore_index,
             reduction,
             self.validate_args,
+            sample_weight,
         )

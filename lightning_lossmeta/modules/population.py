@@ -228,7 +228,7 @@ class PopulationModule(FastHooksModule):
         outputs = self(inputs, own)
         targets = target if own else [target] * self.size
         for metric, output, one in zip(self._metrics(), outputs, targets, strict=True):
-            metric.update(output, one)
+            metric.update(output.contiguous(), one)  # torchmetrics takes views of them
         self.add_scores("val_loss", self.losses(outputs, target, own), outputs.shape[1])
 
     def add_scores(self, name: str, values: Tensor, count: int) -> None:

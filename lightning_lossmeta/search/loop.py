@@ -144,7 +144,7 @@ def _generations(search: Search, engines: Engines) -> None:
         for callback in engines.callbacks:
             callback.on_search_start(search)
         for generation in range(search.searcher.generation, search.generations):
-            if search.searcher.stop_reason:
+            if search.searcher.stop_reason or search.stop_reason:
                 break
             _generation(search, generation, engines)
     finally:

@@ -19,6 +19,7 @@ from lightning_lossmeta.callbacks import (
     SearchCheckpoint,
     SearchHistory,
     SearchProgress,
+    TimeBudget,
 )
 from lightning_lossmeta.callbacks.search_state import read_state
 from lightning_lossmeta.comparison import ComparisonConfig
@@ -77,6 +78,7 @@ class MetaLossTrainer(pl.Trainer):
         more_tasks: list[Task] | None = None,
         task_name: str = "task0",
         loss_attribute: str = "loss_fn",
+        max_time: str | None = None,
     ) -> SearchResult:
         """Search for a loss: many short fits, each with another loss, scored on validation data.
 
@@ -103,6 +105,7 @@ class MetaLossTrainer(pl.Trainer):
                 candidate's objectives are the means over all.
             task_name: Name of the main task, that of ``model`` and ``datamodule``.
             loss_attribute: The name under which the module has its loss, e.g. ``criterion``.
+            max_time: Time for the generations, DD:HH:MM:SS; anew on resuming.
 
         Returns:
             The best loss, where the run is, and the comparison. If no candidate could be trained,
@@ -139,7 +142,7 @@ class MetaLossTrainer(pl.Trainer):
             searcher,
             _main_task(model, datamodule, session, task_name, loss_attribute),
             more_tasks or [],
-            _engines(evaluator, allocation, refiner, self._meta_callbacks()),
+            _engines(evaluator, allocation, refiner, self._meta_callbacks(max_time)),
             generations,
             seed,
         )
@@ -289,7 +292,7 @@ class MetaLossTrainer(pl.Trainer):
             "gradient_clip_algorithm": self.gradient_clip_algorithm,
         }
 
-    def _meta_callbacks(self) -> list[MetaCallback]:
+    def _meta_callbacks(self, max_time: str | None = None) -> list[MetaCallback]:
         """The user's, then those that every search has unless the user gave their own.
 
         The history comes first, since others read it. The checkpoint comes last: what it says was
@@ -299,6 +302,8 @@ class MetaLossTrainer(pl.Trainer):
         for kind in (CandidateCurves, SearchHistory, SearchProgress, SearchCheckpoint):
             if not any(isinstance(item, kind) for item in given):
                 given.append(kind())
+        if max_time is not None:
+            given.append(TimeBudget(max_time))
         return sorted(
             given,
             key=lambda item: (

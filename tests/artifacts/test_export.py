@@ -27,7 +27,17 @@ from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.families import LossFamily, NormalisedFamily, TaylorFamily
 from lightning_lossmeta.losses import Focal, GeneralizedCrossEntropy
 
-JOINT = {"bootstrap_hard", "normalized_cross_entropy", "nce_and_rce", "nce_and_mae"}
+JOINT = {
+    "bootstrap_hard",
+    "ce_epsilon_and_mae",
+    "logit_bias",
+    "normalized_cross_entropy",
+    "nce_and_agce",
+    "nce_and_amse",
+    "nce_and_mae",
+    "nce_and_nnce",
+    "nce_and_rce",
+}
 # Sees all classes of a sample at once; its Python file is tested with its family.
 NETWORKS = {"mln-fashion", "mln-fashion-paper"}
 BY_CLASS = [

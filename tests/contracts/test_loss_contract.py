@@ -83,6 +83,34 @@ def test_reductions(loss):
         torch.testing.assert_close(loss(output, target), expected)
 
 
+def test_a_sample_of_weight_k_counts_as_k_samples(loss):
+    output, target = _batch(loss, dtype=torch.float64)
+    counts = torch.tensor([2, 0, 1, 3, 1, 0])
+    often = torch.arange(6).repeat_interleave(counts)
+    for reduction in ("mean", "sum"):
+        loss.reduction = reduction
+        found = loss(output, target, sample_weight=counts)
+        torch.testing.assert_close(found, loss(output[often], target[often]))
+    loss.reduction = "none"
+    found = loss(output, target, counts / 2)
+    torch.testing.assert_close(found, loss(output, target) * counts / 2)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1.0, 2.0], r"each of the 6 samples.*got \(2,\)"),
+        ([[1.0]] * 6, r"got \(6, 1\)"),
+        ([1.0, 1, 1, -0.5, 1, 1], "at least 0, got -0.5"),
+        ([1.0, math.nan, 1, 1, 1, 1], "at least 0, got nan"),
+        ([1.0, 1, 1, 1, 1, math.inf], "at least 0, got inf"),
+    ],
+)
+def test_weights_of_samples_that_are_none_are_refused(loss, weights, message):
+    with pytest.raises(ValueError, match=rf"`sample_weight`.*{message}"):
+        loss(*_batch(loss), sample_weight=torch.tensor(weights))
+
+
 def test_gradient_is_that_of_finite_differences(loss):
     output, target = _batch(loss, 4, torch.float64)
     loss = loss.double()
@@ -128,6 +156,21 @@ def test_pixelwise_and_soft_targets(softmax_loss):
     onehot = torch.nn.functional.one_hot(target, CLASSES).movedim(-1, 1).float()
     torch.testing.assert_close(
         softmax_loss.per_sample(output, onehot), values, rtol=1e-4, atol=1e-5
+    )
+
+
+def test_weights_of_images_are_those_of_their_pixels(softmax_loss):
+    generator = torch.Generator().manual_seed(1)
+    output = torch.randn(2, CLASSES, 2, 2, generator=generator)
+    target = torch.randint(CLASSES, (2, 2, 2), generator=generator)
+    target[0, 1, 1] = -100
+    weights = torch.tensor([0.5, 3.0])
+    found = softmax_loss(output, target, weights)
+    flat = output.movedim(1, -1).reshape(-1, CLASSES), target.flatten()
+    expected = softmax_loss(*flat, weights.repeat_interleave(4))
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(
+        softmax_loss(output, target, weights.view(2, 1, 1).expand(2, 2, 2)), expected
     )
 
 

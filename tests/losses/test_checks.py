@@ -91,6 +91,13 @@ def test_soft_targets_that_are_no_probabilities(entry):
         ("Focal", {"gamma": "2"}),
         ("Poly1", {"epsilon": math.nan}),
         ("AbsoluteCrossEntropy", {"phi1": 0.0}),
+        ("AsymmetricGeneralizedCrossEntropy", {"a": 0.0}),
+        ("AsymmetricUnhinged", {"a": 1.0}),
+        ("NCEAndAGCE", {"q": 0.0}),
+        ("NCEAndNNCE", {"smallest": 0.0}),
+        ("CEEpsilonAndMAE", {"m": -1.0}),
+        ("NCEAndAMSE", {"a": 0.5}),
+        ("LogitBias", {"epsilon": math.nan}),
         ("RegressionHuber", {"delta": 0.0}),
     ],
 )

@@ -125,9 +125,68 @@ FORMULAS = {
             + 0.5 * FORMULAS["MeanAbsoluteError"][1](h, y)
         ),
     ),
+    "AsymmetricGeneralizedCrossEntropy": (
+        {"a": 4.0, "q": 0.2},
+        lambda h, y: sum(b * (5**0.2 - (4 + a) ** 0.2) / 0.2 for a, b in zip(h, y, strict=True)),
+    ),
+    "AsymmetricUnhinged": (
+        {"a": 3.0, "q": 0.1},
+        lambda h, y: sum(b * ((3 - a) ** 0.1 - 2**0.1) / 0.1 for a, b in zip(h, y, strict=True)),
+    ),
+    "NCEAndAGCE": (
+        {"alpha": 2.0, "beta": 0.5, "a": 6.0, "q": 1.5},
+        lambda h, y: (
+            2 * FORMULAS["NormalizedCrossEntropy"][1](h, y)
+            + 0.5 * sum(b * (7**1.5 - (6 + a) ** 1.5) / 1.5 for a, b in zip(h, y, strict=True))
+        ),
+    ),
+    "NCEAndNNCE": (
+        {"alpha": 2.0, "beta": 0.5, "smallest": 1e-7},
+        lambda h, y: (
+            2 * FORMULAS["NormalizedCrossEntropy"][1](h, y)
+            + 0.5
+            - 0.5
+            * sum(b * math.log(max(a, 1e-7) / 1e-7) for a, b in zip(h, y, strict=True))
+            / sum(math.log(max(a, 1e-7) / 1e-7) for a in h)
+        ),
+    ),
+    "CEEpsilonAndMAE": (
+        {"alpha": 0.5, "beta": 2.0, "m": 9.0, "smallest": 0.01},
+        lambda h, y: (
+            -0.5
+            * sum(
+                b * math.log(max((a + 9 * (k == h.index(max(h)))) / 10, 0.01))
+                for k, (a, b) in enumerate(zip(h, y, strict=True))
+            )
+            + 2 * FORMULAS["MeanAbsoluteError"][1](h, y)
+        ),
+    ),
+    "NCEAndAMSE": (
+        {"alpha": 2.0, "beta": 0.5, "a": 30.0},
+        lambda h, y: (
+            2 * FORMULAS["NormalizedCrossEntropy"][1](h, y)
+            + 0.5 * sum((a - 30 * b) ** 2 for a, b in zip(h, y, strict=True)) / len(h)
+        ),
+    ),
+    "LogitBias": (
+        {"epsilon": 1.5},
+        lambda h, y: FORMULAS["MeanAbsoluteError"][1](_biased(h, y), y),
+    ),
 }
+
+
+def _biased(h, y):
+    """Softmax of the logits log h with 1.5 more at the target."""
+    powers = [a * math.exp(1.5 * b) for a, b in zip(h, y, strict=True)]
+    return [power / sum(powers) for power in powers]
+
+
 FUNCTIONS = {
     "NCEAndRCE": "nce_and_rce",
+    "NCEAndAGCE": "nce_and_agce",
+    "NCEAndNNCE": "nce_and_nnce",
+    "NCEAndAMSE": "nce_and_amse",
+    "CEEpsilonAndMAE": "ce_epsilon_and_mae",
     "NCEAndMAE": "nce_and_mae",
     "Poly1": "poly1",
 }
@@ -274,9 +333,9 @@ def test_single_sample_without_batch(name):
 def test_number_of_classes(name, classes):
     logits = torch.zeros(2, classes).requires_grad_()
     value = build(name)(logits, torch.tensor([0, classes - 1]))
-    y = [1.0] + [0.0] * (classes - 1)
     if classes == 2:
-        assert value.item() == pytest.approx(FORMULAS[name][1]([0.5, 0.5], y), rel=1e-5)
+        expected = [FORMULAS[name][1]([0.5, 0.5], y) for y in ([1.0, 0.0], [0.0, 1.0])]
+        assert value.item() == pytest.approx(sum(expected) / 2, rel=1e-5)
     value.backward()
     assert logits.grad.isfinite().all()
     assert value.isfinite()

@@ -15,6 +15,7 @@ from lightning_lossmeta.evaluators import PopulationEvaluator
 from lightning_lossmeta.losses import CrossEntropy
 from lightning_lossmeta.modules import SupervisedModule
 from lightning_lossmeta.modules.co_teaching import CoTeaching
+from lightning_lossmeta.modules.early_learning import EarlyLearning
 from lightning_lossmeta.modules.jocor import JoCoR
 from lightning_lossmeta.modules.methods import TrainingMethod, check_supervised, training_steps
 from lightning_lossmeta.training.session import run_session
@@ -192,6 +193,8 @@ def test_refuses_a_training_without_an_end():
 
 def test_steps_of_an_endless_loader_are_those_of_the_trainer():
     for method in METHODS:
+        if isinstance(method, EarlyLearning):
+            continue  # refuses data whose samples have no number
         module = method.wrap(SupervisedModule(seeded_network()))
         trainer = pl.Trainer(
             max_steps=3,
