@@ -193,7 +193,7 @@ class _Figures:
         for copies in self._metrics.values():
             for metric, output, one, good in zip(copies, outputs, targets, finite, strict=True):
                 if good:
-                    metric.update(output, one)
+                    metric.update(output.contiguous(), one)  # torchmetrics takes views of them
 
     def compute(self) -> dict[str, Tensor]:
         """Return each figure by name, one number a network, (C,)."""
