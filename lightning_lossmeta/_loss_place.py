@@ -74,6 +74,37 @@ def redirect(module: pl.LightningModule, attribute: str) -> None:
     setattr(module, attribute, _CallsLoss(module))
 
 
+def put_loss(module: pl.LightningModule, attribute: str, loss: Any) -> None:
+    """Put a loss into a module, whatever was there.
+
+    Args:
+        module: Has a loss.
+        attribute: The name of the attribute.
+        loss: Its new value.
+    """
+    if hasattr(module, attribute):
+        delattr(module, attribute)  # nn.Module refuses to replace a module by a function
+    setattr(module, attribute, loss)
+
+
+class LossInPlace(pl.Callback):
+    """Puts the loss of a module back where its ``setup`` made another, e.g. with class weights.
+
+    Args:
+        module: Has the loss that is to be trained with in place.
+        attributes: The names that its training step may call it by.
+    """
+
+    def __init__(self, module: pl.LightningModule, *attributes: str) -> None:
+        self._held = {name: getattr(module, name) for name in attributes if hasattr(module, name)}
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Lightning has called the module's ``setup`` by now."""
+        for name, loss in self._held.items():
+            if getattr(pl_module, name, None) is not loss:
+                put_loss(pl_module, name, loss)
+
+
 class _CallsLoss(nn.Module):
     """Calls the present ``loss_fn`` of the module that it is part of."""
 

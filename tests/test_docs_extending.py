@@ -48,7 +48,7 @@ def test_a_loss():
 
 
 def test_a_family_and_a_searcher(tmp_path):
-    family = _sample("A family")["PowerFamily"]()
+    family = _sample("A family")["ErrorPowerFamily"]()
     searcher = _sample("A searcher")["RandomSearch"](population=5)
     result = small_search(tmp_path / "run", family=family, searcher=searcher, generations=2)
     assert set(_column(tmp_path / "run", "structure")) == {"line", "square"}

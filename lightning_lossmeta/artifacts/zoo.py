@@ -152,7 +152,8 @@ def _from_file(path: Path, name: str) -> ReadyLoss:
 
 def _learned(name: str, artifact: Artifact, path: Path | None = None) -> ReadyLoss:
     provenance = artifact.provenance
-    about = f"Learned loss{_origin(provenance)}."
+    kind = "Usual loss that a search kept" if "not_learned" in provenance else "Learned loss"
+    about = f"{kind}{_origin(provenance)}."
     source = str(provenance.get("source", ""))
     return ReadyLoss(name, artifact.build(), about, artifact.formula(), source, artifact, path)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from lightning_lossmeta._loss_place import USUAL, check_loss_place
+from lightning_lossmeta._loss_place import USUAL, check_loss_place, put_loss
 from lightning_lossmeta.artifacts import LearnedLoss
 from lightning_lossmeta.callbacks.learning_rate import LearningRateFactor
 from lightning_lossmeta.callbacks.training_progress import TrainingProgress
@@ -56,7 +56,13 @@ class InjectLoss(LearningRateFactor):
         check_loss_place(pl_module, self.loss_attribute)
         self._original = getattr(pl_module, self.loss_attribute)
         self._swapped = True
-        _put(pl_module, self.loss_attribute, self.loss)
+        put_loss(pl_module, self.loss_attribute, self.loss)
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Put the loss in place again, where the module's own ``setup`` made another."""
+        if self._swapped and getattr(pl_module, self.loss_attribute) is not self.loss:
+            self._original = getattr(pl_module, self.loss_attribute)
+            put_loss(pl_module, self.loss_attribute, self.loss)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Scale the learning rates, and learn how long the fit is."""
@@ -81,11 +87,5 @@ class InjectLoss(LearningRateFactor):
 
     def _restore(self, module: pl.LightningModule) -> None:
         if self._swapped:
-            _put(module, self.loss_attribute, self._original)
+            put_loss(module, self.loss_attribute, self._original)
             self._original, self._swapped = None, False
-
-
-def _put(module: pl.LightningModule, attribute: str, loss: Any) -> None:
-    # nn.Module refuses to replace a module by a function.
-    delattr(module, attribute)
-    setattr(module, attribute, loss)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -182,7 +183,8 @@ def check_methods(losses: Mapping[str, Method]) -> None:
     if twins := repeated(dict(losses)):
         raise ValueError(
             f"Expected argument `losses` to hold each loss once, got it as '{twins[0]}' and as "
-            f"'{twins[1]}'."
+            f"'{twins[1]}'. The `best.json` of a search holds a usual loss where the learned one, "
+            "in `learned.json`, was not shown to be better."
         )
 
 
@@ -241,9 +243,17 @@ def _score(result: Evaluation, objective: Objective) -> float:
 
 
 def _metrics(results: Sequence[Evaluation], monitor: str) -> dict[str, tuple[float, ...]]:
-    """The further figures of a row by name, one value a seed."""
+    """The further figures of a row by name, one value a seed.
+
+    What the module logs in its ``validation_step`` is of test data here, and named so; the score
+    itself, which stands by its name, is left out.
+    """
     names = list(dict.fromkeys(name for item in results for name in item.metrics))
-    metrics = {name: tuple(item.metrics.get(name, math.nan) for item in results) for name in names}
+    metrics = {
+        re.sub("^val_", "test_", name): tuple(item.metrics.get(name, math.nan) for item in results)
+        for name in names
+        if name != monitor
+    }
     at_best = tuple(_at_best_validation(item, monitor) for item in results)
     if any(map(math.isfinite, at_best)):
         metrics[AT_BEST] = at_best

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from enum import Enum
 
 from lightning_lossmeta.comparison.rows import Row, by_task, with_p_values
@@ -48,7 +48,7 @@ def verdict(
     return [
         f"{task}: {sentence}" if len(asked) > 1 else sentence
         for task, group in asked.items()
-        for sentence in _sentences(group, opposite[task], baseline, baseline_better)
+        for sentence in _sentences(group, opposite[task], baseline, baseline_better, mode)
     ]
 
 
@@ -63,7 +63,11 @@ def p_text(p_value: float) -> str:
 
 
 def _sentences(
-    rows: Sequence[Row], opposite: Sequence[Row], baseline: str, baseline_better: bool
+    rows: Sequence[Row],
+    opposite: Sequence[Row],
+    baseline: str,
+    baseline_better: bool,
+    mode: str,
 ) -> list[str]:
     """A sentence for each outcome that occurs, and one for losses that were not tested."""
     outcomes: dict[_Outcome, dict[str, str]] = {outcome: {} for outcome in _Outcome}
@@ -73,16 +77,25 @@ def _sentences(
             outcomes[outcome][row.name] = f"{row.name} (p = {p_text(p_value)})"
     untested = outcomes.pop(_Outcome.UNTESTED)
     any_better = bool(outcomes[_Outcome.BETTER])
+    kept = _best(rows, {**outcomes[_Outcome.EQUAL], **outcomes[_Outcome.WORSE]}, mode)
     sentences = []
     for outcome, described in outcomes.items():
         if described:
             others = _listed(list(described.values()), "and")
             subject, reference = (baseline, others) if baseline_better else (others, baseline)
             plural = len(described) > 1 and not baseline_better
-            keep = _listed(list(described), "or") if baseline_better else baseline
-            advice = "" if any_better and not baseline_better else f": keep {keep}"
+            keep = _best(rows, described, mode) if baseline_better else baseline
+            better_known = any_better if not baseline_better else keep != kept
+            advice = "" if better_known else f": keep {keep}"
             sentences.append(_sentence(outcome, subject, reference, plural, advice))
     return [*sentences, *([_untested(rows, list(untested), baseline)] if untested else [])]
+
+
+def _best(rows: Sequence[Row], names: Container[str], mode: str) -> str:
+    """The one of these losses with the best mean score; empty if there is none."""
+    sign = 1.0 if mode == "max" else -1.0
+    own = [row for row in rows if row.name in names]
+    return max(own, key=lambda row: sign * row.mean).name if own else ""
 
 
 def _outcome(p_value: float, opposite: float) -> tuple[_Outcome, float]:

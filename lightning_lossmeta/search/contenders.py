@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -92,14 +93,15 @@ def _is_another(own: object, learned: LossFunction, usual: dict[str, LossFunctio
     if not isinstance(own, nn.Module):
         return False
     output, target = learned.link.example(12, 3, torch.Generator().manual_seed(0))
+    output, target = output.float(), target.float() if target.is_floating_point() else target
     try:
-        value = own(output.float(), target)
-        values = [loss(output.float(), target) for loss in usual.values()]
+        value = float(own(output, target))
     except Exception:  # a user's loss may raise anything where it is not for such a problem
         return False
-    if not isinstance(value, torch.Tensor) or value.numel() != 1 or not bool(value.isfinite()):
-        return False
-    return not any(torch.allclose(value.reshape(()), other, rtol=1e-4) for other in values)
+    others = [float(loss(output, target)) for loss in usual.values()]
+    return math.isfinite(value) and not any(
+        math.isclose(value, other, rel_tol=1e-4) for other in others
+    )
 
 
 def _leaders(search: Search, count: int) -> list[Candidate]:

@@ -8,7 +8,7 @@ from typing import Any
 from lightning_lossmeta.artifacts import Artifact
 from lightning_lossmeta.callbacks.base import Search
 from lightning_lossmeta.families.hand_made import HandMadeFamily
-from lightning_lossmeta.search.finals import Choice, sentence
+from lightning_lossmeta.search.finals import Choice, Standing, sentence
 
 
 def save_choice(search: Search, artifact: Artifact, choice: Choice | None) -> None:
@@ -26,7 +26,8 @@ def save_choice(search: Search, artifact: Artifact, choice: Choice | None) -> No
     best = artifact
     if choice is not None:
         artifact.save(search.directory / "learned.json")
-        best = _baseline(artifact, choice) if choice.keep_baseline else artifact
+        if choice.keep_baseline and choice.baseline is not None:
+            best = _baseline(search, artifact, choice.baseline)
     best.save(search.directory / "best.json")
 
 
@@ -43,21 +44,30 @@ def outcome(search: Search, choice: Choice) -> dict[str, Any]:
     return found
 
 
-def _baseline(artifact: Artifact, choice: Choice) -> Artifact:
+def _baseline(search: Search, artifact: Artifact, kept: Standing) -> Artifact:
     """The usual loss with the provenance of the search, or the learned one if no file can hold it.
 
     Args:
+        search: The search.
         artifact: The best of the learned losses.
-        choice: One with a baseline that is to be kept.
+        kept: The usual loss, and how it did.
     """
-    if choice.baseline is None:
-        return artifact
-    item = choice.baseline.contender
+    item = kept.contender
     loss: Any = item.family.build(item.candidate)
     try:
         family = HandMadeFamily(loss.link.problem)
         candidate = family.read(loss)
     except (AttributeError, ValueError):  # a user's own loss
         return replace(artifact, provenance={**artifact.provenance, "keep": item.name})
-    provenance = {**artifact.provenance, "not_learned": item.name}
+    provenance = {
+        **artifact.provenance,
+        "not_learned": item.name,
+        "best_learning_rate_factor": kept.factor,
+        "fitness": kept.evaluation.fitness,
+        "objectives": {
+            objective.monitor: objective.signed(value)
+            for objective, value in zip(search.objectives, kept.evaluation.objectives, strict=False)
+        },
+        "generation": None,
+    }
     return Artifact.of(family, candidate, provenance)

@@ -78,7 +78,9 @@ class SearchResult:
         It is the best of the comparison, else of the finalists, else that of the search's sessions.
         """
         if self.choice is not None and self.choice.keep_baseline and self.choice.baseline:
-            return self.choice.baseline.factor
+            kept = self.choice.baseline
+            rows = [row for row in self.comparison if row.name == kept.contender.name]
+            return rows[0].factor if rows else kept.factor
         if self.comparison:
             return self.comparison[0].factor
         if self.choice is not None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.seed import isolate_rng
 
+from lightning_lossmeta._loss_place import USUAL, LossInPlace
 from lightning_lossmeta._seeds import seed_all
 from lightning_lossmeta.callbacks.learning_rate import LearningRateFactor
 from lightning_lossmeta.callbacks.training_progress import TrainingProgress
@@ -42,7 +43,8 @@ def run_session(
     """
     session = task.session
     recorder = Recorder(session)
-    callbacks = [recorder, *copy.deepcopy(session.callbacks)]
+    in_place = LossInPlace(module, USUAL, task.loss_attribute)
+    callbacks = [in_place, recorder, *copy.deepcopy(session.callbacks)]
     if session.rate_factor != 1.0:
         callbacks.append(LearningRateFactor(session.rate_factor))
     if depends_on_progress(module):

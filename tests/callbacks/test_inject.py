@@ -7,7 +7,9 @@ from torch import nn
 from lightning_lossmeta.artifacts import Artifact, ArtifactError, LearnedLoss
 from lightning_lossmeta.callbacks import InjectLoss
 from lightning_lossmeta.candidate import Candidate
+from lightning_lossmeta.evaluators import TrainerEvaluator
 from lightning_lossmeta.families import TaylorFamily
+from lightning_lossmeta.task import Objective, Session, Task
 
 
 @pytest.fixture
@@ -183,3 +185,34 @@ def test_a_bad_file_fails_before_any_training(tmp_path):
         InjectLoss(tmp_path / "a.json")
     with pytest.raises(FileNotFoundError):
         InjectLoss(tmp_path / "b.json")
+
+
+class _MakesItsLossInSetup(StrangersNet):
+    """As one does whose class weights are known once the data are."""
+
+    def setup(self, stage):
+        self.loss_fn = nn.CrossEntropyLoss()
+
+
+def test_a_loss_that_the_module_makes_in_its_setup_does_not_take_the_place(path):
+    module = _MakesItsLossInSetup()
+    seen = []
+
+    class Watch(pl.Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            seen.append(pl_module.loss_fn)
+
+    inject = InjectLoss(path)
+    _fit(module, [inject, Watch()])
+    assert seen
+    assert all(loss is inject.loss for loss in seen)
+    assert isinstance(module.loss_fn, nn.CrossEntropyLoss)
+
+
+def test_candidates_are_trained_with_their_own_loss_there_too():
+    task = Task(_MakesItsLossInSetup, BlobsData(), Session(20, (Objective("val_acc"),)))
+    family = TaylorFamily()
+    thetas = [(0.0,) * 8, *(item.theta for item in family.baselines().values())]
+    candidates = [Candidate(None, theta) for theta in thetas]
+    found = TrainerEvaluator().evaluate(candidates, family, [task])
+    assert len({item.fitness for item in found}) > 1

@@ -21,8 +21,9 @@ from lightning_lossmeta import (
     load_loss,
 )
 from lightning_lossmeta.evaluation import Status
-from lightning_lossmeta.families import PowerFamily
-from lightning_lossmeta.losses import CrossEntropy
+from lightning_lossmeta.families import PowerFamily, PowerLoss
+from lightning_lossmeta.losses import CrossEntropy, Sigmoid, Softmax, baseline_losses
+from lightning_lossmeta.search.contenders import _is_another
 
 FINALISTS = Finalists(count=3, seeds=5)
 
@@ -152,6 +153,15 @@ def test_the_users_own_loss_is_a_baseline_and_says_so(tmp_path):
     best = load_loss(tmp_path / "run" / "best.json").artifact
     assert best.provenance["keep"] == "your own loss"
     assert best.candidate == result.evaluation.candidate
+
+
+def test_a_loss_whose_example_is_of_another_dtype_is_known_too():
+    """torch's binary loss returns float64 for the example's labels, ours float32."""
+    learned, usual = PowerLoss.example(Sigmoid()), baseline_losses(Sigmoid())
+    assert not _is_another(nn.BCEWithLogitsLoss(), learned, usual)
+    assert _is_another(nn.BCEWithLogitsLoss(pos_weight=torch.tensor([3.0])), learned, usual)
+    assert not _is_another(nn.CrossEntropyLoss(), PowerLoss.example(), baseline_losses(Softmax()))
+    assert not _is_another(nn.NLLLoss(), learned, usual)
 
 
 def test_a_module_with_a_usual_loss_has_no_baseline_twice(tmp_path):
