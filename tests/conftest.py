@@ -5,6 +5,9 @@ import torch
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
+#: Fixtures of the attacks; a second conftest.py would have this one's name.
+pytest_plugins = ["attacks.fixtures"]
+
 
 def pytest_addoption(parser):
     group = parser.getgroup("attacks", "what `pytest -m attack` does (docs/reliability.md)")

@@ -54,7 +54,7 @@ def early_complaint(command: str, arguments: Sequence[str]) -> str | None:
         arguments: What follows it.
 
     >>> early_complaint("search", ["--seession.steps", "3"])
-    "unrecognized arguments: --seession.steps\\nDid you mean 'session.steps'?"
+    "unrecognized arguments: --seession.steps\nDid you mean 'session.steps'?"
     """
     if command not in SLOW_COMMANDS:
         return None

@@ -136,7 +136,7 @@ def _to_its_end(
     seconds = time.perf_counter() - started
     rows: list[Row] = []
     if comparison is not None:
-        names = None if finalists is None else finalists.baselines
+        names = None if finalists is None else finalists.baselines or None
         rows = final_comparison(search, artifact, engines.evaluator, comparison, names)
     return SearchResult(search.directory, artifact, chosen, rows, seconds, choice)
 

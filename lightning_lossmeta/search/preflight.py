@@ -38,7 +38,7 @@ def check_task(task: Task) -> int | None:
         ValueError: If the network can't take the inputs, classes of data and model differ, or
             targets lie outside their range.
     """
-    with _named(task):
+    with naming(task):
         return _classes(task)
 
 
@@ -93,7 +93,7 @@ def check_loss(loss: nn.Module, task: Task, name: str) -> None:
     Raises:
         ValueError: If the loss can't be for these targets and outputs; says why.
     """
-    with _named(task):
+    with naming(task):
         _check_kind(loss, task, name)
 
 
@@ -119,15 +119,16 @@ def _check_kind(loss: nn.Module, task: Task, name: str) -> None:
             f"Expected a loss that fits the targets of {type(task.data).__name__} and the outputs "
             f"of the network, got '{name}', which is for problem={inner.link.problem!r}. {error}"
         ) from error
-    if inner.num_classes not in (None, outputs.shape[1]):
+    classes = outputs.shape[1] if outputs.dim() > 1 else 1
+    if inner.num_classes not in (None, classes):
         raise ValueError(
-            f"Expected a loss for {outputs.shape[1]} classes, the outputs of the network, got "
+            f"Expected a loss for {classes} classes, the outputs of the network, got "
             f"'{name}', which is fixed to {inner.num_classes}: take one for any number of classes."
         )
 
 
 @contextmanager
-def _named(task: Task) -> Iterator[None]:
+def naming(task: Task) -> Iterator[None]:
     """Add the task's name to an error of the block, where there may be several tasks."""
     try:
         yield

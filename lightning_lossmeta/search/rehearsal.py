@@ -17,7 +17,7 @@ from lightning_lossmeta.comparison.compare import compared_session
 from lightning_lossmeta.losses import baseline_losses
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.search.loss_dependence import BATCHES, check_loss_dependence
-from lightning_lossmeta.search.preflight import check_loss
+from lightning_lossmeta.search.preflight import check_loss, naming
 from lightning_lossmeta.task import Session, Task
 from lightning_lossmeta.training.session import run_session
 
@@ -49,7 +49,8 @@ def rehearse(search: Search, comparison: ComparisonConfig | None = None) -> None
         check_loss_dependence(task, loss)
         usual = next(iter(baseline_losses(loss.link).values()))
         for session in _sessions(task.session, comparison):
-            _one_step(replace(task, session=session), usual)
+            with naming(task):
+                _one_step(replace(task, session=session), usual)
 
 
 def _sessions(session: Session, comparison: ComparisonConfig | None) -> Iterator[Session]:

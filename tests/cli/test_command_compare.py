@@ -36,6 +36,7 @@ BASE = {
         },
     },
     "comparison": {
+        "widenings": 0,
         "seeds": 2,
         "tuning_seeds": 1,
         "learning_rate_factors": [0.3, 1.0],

@@ -191,7 +191,7 @@ def test_a_disk_that_is_full_or_shut_is_one_line(number, tmp_path, monkeypatch, 
         raise OSError(number, os.strerror(number), str(path))
 
     search = ["search", "--config", QUICKSTART, *TINY, "--run_dir", str(tmp_path / "run")]
-    monkeypatch.setattr("lightning_lossmeta.cli.lightning.write_atomic", fails)
+    monkeypatch.setattr("lightning_lossmeta.cli.run_files.write_atomic", fails)
     assert main(search) == 2
     (line,) = [x for x in capsys.readouterr().err.splitlines() if x.startswith("lossmeta: ")]
     assert os.strerror(number) in line
@@ -257,7 +257,7 @@ def test_modules_of_the_current_folder_are_found_and_paths_quoted(tmp_path):
     assert done.returncode == 0, done.stderr
     assert (home / "the run" / "best.json").is_file()
     commands = [line.strip() for line in done.stdout.splitlines() if line.startswith("  ")][-3:]
-    paths = [shlex.split(command)[-1] for command in commands]
+    paths = [shlex.split(command, comments=True)[-1] for command in commands]
     names = ("best.json", "tensorboard", "fit.yaml")
     assert [Path(path).name for path in paths] == list(names)
     assert all(Path(path).exists() for path in paths)

@@ -26,6 +26,8 @@ def walk(tmp_path, monkeypatch, capsys):
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
+    for name in ("my_project",):  # other tests have modules of this name
+        monkeypatch.delitem(sys.modules, name, raising=False)
     known = set(sys.modules)
 
     def run(page):

@@ -6,7 +6,7 @@ from lightning_lossmeta.families import LossFamily, NormalisedFamily, TaylorFami
 def test_equal_if_class_and_settings_are():
     assert TaylorFamily(4, "robust") == TaylorFamily(4, "robust")
     assert TaylorFamily(4, "robust") != TaylorFamily(4, "taylorglo")
-    assert len({TaylorFamily(start="mse"), TaylorFamily(start="mse"), TaylorFamily()}) == 2
+    assert len({TaylorFamily(start="mse"), TaylorFamily(), TaylorFamily(start="mae")}) == 2
     assert NormalisedFamily(TaylorFamily(), 3) == NormalisedFamily(TaylorFamily(), 3)
     assert NormalisedFamily(TaylorFamily(), 3) != NormalisedFamily(TaylorFamily(2), 3)
     assert TaylorFamily() != "taylor"

@@ -10,6 +10,7 @@ from lightning_lossmeta.comparison import NamedLosses
 from lightning_lossmeta.families import (
     ExpressionFamily,
     FiniteSpace,
+    MetaLossNetworkFamily,
     NetworkFamily,
     NetworkSpace,
     NormalisedFamily,
@@ -23,6 +24,7 @@ FAMILIES = [
     TaylorFamily(start="mse"),
     TaylorFamily(order=4, convention="robust", problem="regression"),
     NetworkFamily([3, 2]),
+    MetaLossNetworkFamily(start="random"),
     ExpressionFamily(),
     ExpressionFamily(max_height=1, max_nodes=3),
     ExpressionFamily("regression", max_height=3, max_nodes=9, progress=True),

@@ -88,7 +88,7 @@ def test_hand_made_losses_of_classification(order, convention):
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
 def test_lines_hold_no_hand_made_loss(task):
-    assert TaylorFamily(1, problem=task).baselines() == {}
+    assert TaylorFamily(1, start="zero", problem=task).baselines() == {}
 
 
 @pytest.mark.parametrize(("order", "convention"), STYLES)

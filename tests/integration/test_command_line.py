@@ -99,7 +99,10 @@ def test_fit_with_the_config_that_a_search_leaves(run, tmp_path, capsys):
     content = yaml.safe_load((run / "fit.yaml").read_text())
     (callback,) = content["trainer"]["callbacks"]
     assert callback["class_path"] == "lightning_lossmeta.InjectLoss"
-    assert callback["init_args"]["learning_rate_factor"] in (0.3, 1.0)
+    rows = json.loads((run / "comparison.json").read_text())
+    kept = json.loads((run / "best.json").read_text())["provenance"].get("not_learned", "learned")
+    (factor,) = [row["learning_rate_factor"] for row in rows if row["loss"] == kept]
+    assert callback["init_args"]["learning_rate_factor"] == factor
 
 
 def _config(tmp_path, **changes):

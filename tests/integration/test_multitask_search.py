@@ -207,7 +207,10 @@ REGRESSION = {
         ({"data.class_path": "lightning_lossmeta.NoData"}, ["'lightning_lossmeta.NoData'"]),
         ({"model.init_args.network.init_args.num_classes": 7}, ["7 outputs", "the task 'second'"]),
         (REGRESSION, ["a loss that fits the targets of Diabetes", "the task 'second'"]),
-        ({"model.init_args.metric_name": "f1"}, ["second: ", "to log `val_accuracy`", "val_f1"]),
+        (
+            {"model.init_args.metric_name": "f1"},
+            ["the task 'second'", "to log `val_accuracy`", "val_f1"],
+        ),
     ],
 )
 def test_what_is_wrong_with_a_task_is_one_clear_message(tmp_path, capsys, change, messages):

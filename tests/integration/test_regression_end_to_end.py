@@ -67,12 +67,12 @@ def test_fit_and_test_with_what_the_search_leaves(run, tmp_path, capsys):
 
 
 def test_inspect_tells_the_formula_and_draws_the_error(run, capsys):
-    assert main(["inspect", str(run / "best.json")]) == 0
+    assert main(["inspect", str(run / "learned.json")]) == 0
     shown, errors = capsys.readouterr()
     assert errors == ""
     assert "mean[" in shown
     assert "Key figures" not in shown  # these are of classes
-    assert (run / "best-loss.png").read_bytes()[:4] == b"\x89PNG"
+    assert (run / "learned-loss.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_an_own_table_takes_the_place_of_diabetes(tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""Draw how networks learn with several losses, step by step: training and test accuracy."""
+"""Draw training and test accuracy of several losses, step by step."""
 
 from __future__ import annotations
 
