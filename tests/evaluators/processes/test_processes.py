@@ -247,9 +247,10 @@ def test_processes_of_a_data_loader_end_with_a_killed_worker(tmp_path):
 
 def test_processes_of_a_data_loader_end_when_a_run_is_given_up(tmp_path):
     evaluator = ProcessEvaluator(processes=2)
-    jobs = [Job(GOOD, tiny_task()), Job(GOOD, tiny_task(data=StuckLoaderData(tmp_path)))]
+    # In this order: when the second is done, the first was begun, however slowly workers start.
+    jobs = [Job(GOOD, tiny_task(data=StuckLoaderData(tmp_path))), Job(GOOD, tiny_task())]
     results = evaluator.run(jobs, ScriptedFamily())
-    assert next(results)[0] == 0
+    assert next(results)[0] == 1
     wait_for(lambda: list(tmp_path.iterdir()))
     results.close()
     (path,) = tmp_path.iterdir()
