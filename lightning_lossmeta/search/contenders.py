@@ -111,10 +111,13 @@ def _leaders(search: Search, count: int) -> list[Candidate]:
     in turns out of two lists: by how much each was better than the median of its generation, and
     the best of each generation, the last one first.
     """
+    known = [item for items in search.searcher.history for item in items]
+    whole = any(item.status is Status.OK for item in known)  # else all but those given up diverged
+    status = Status.OK if whole else Status.STOPPED
     generations = [
         sorted(own, key=lambda item: -item.fitness)
         for items in search.searcher.history
-        if (own := [item for item in items if item.status is Status.OK])
+        if (own := [item for item in items if item.status is status])
     ]
     middles = [median(item.fitness for item in own) for own in generations]
     lead = [
