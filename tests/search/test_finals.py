@@ -2,6 +2,7 @@
 
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from lightning_lossmeta import (
 from lightning_lossmeta.evaluation import Status
 from lightning_lossmeta.families import PowerFamily, PowerLoss
 from lightning_lossmeta.losses import CrossEntropy, Sigmoid, Softmax, baseline_losses
-from lightning_lossmeta.search.contenders import _is_another
+from lightning_lossmeta.search.contenders import _is_another, _leaders
 
 FINALISTS = Finalists(count=3, seeds=5)
 
@@ -178,6 +179,15 @@ def test_baselines_may_be_named_or_left_out(tmp_path):
     assert set(evaluator.rates) == {"learned", *names}
     result = _search(tmp_path / "none", Known(0.0), Finalists(count=2, seeds=2, baselines=()))
     assert (result.choice.baseline, result.choice.outcome) == (None, "untested")
+
+
+def test_where_all_that_finished_diverged_those_given_up_take_part():
+    diverged = Evaluation(Candidate(None, (1.0,)), status=Status.DIVERGED)
+    stopped = Evaluation(Candidate(None, (2.0,)), (0.5,), Status.STOPPED)
+    trained = Evaluation.scored(Candidate(None, (3.0,)), 0.1)
+    for history, leader in (([[diverged, stopped]], 2.0), ([[stopped, trained]], 3.0)):
+        search = SimpleNamespace(searcher=SimpleNamespace(history=history))
+        assert [item.theta for item in _leaders(search, 5)] == [(leader,)]
 
 
 def test_what_can_not_be_built_is_no_finalist(tmp_path):
