@@ -68,6 +68,24 @@ def _rows(folder):
         return list(csv.DictReader(file))
 
 
+def test_a_report_where_it_is_asked_for(compare, capsys):
+    status, folder = compare("--report")
+    page = folder / "report.html"
+    assert status == 0
+    assert str(page) in capsys.readouterr().out.replace("\n", "")
+    text = page.read_text("utf-8")
+    assert "GCE" in text
+    assert "report" not in yaml.safe_load((folder / "config.yaml").read_text("utf-8"))
+
+
+def test_a_report_that_cannot_be_drawn_is_refused_before_any_training(compare, capsys, monkeypatch):
+    monkeypatch.setattr("lightning_lossmeta.report.page.find_spec", lambda name: None)
+    status, folder = compare("--report")
+    assert status == 2
+    assert "lightning-lossmeta[report]" in capsys.readouterr().err
+    assert not folder.exists()
+
+
 def test_the_table_and_the_files(compare, capsys):
     status, folder = compare()
     assert status == 0

@@ -25,6 +25,7 @@ from lightning_lossmeta.comparison import (
     with_p_values,
 )
 from lightning_lossmeta.comparison.progress import ComparisonProgress
+from lightning_lossmeta.report import write_report
 from lightning_lossmeta.search.run_lock import run_lock
 from lightning_lossmeta.task import Task
 from lightning_lossmeta.training.faults import with_advice
@@ -73,7 +74,8 @@ def _compare(request: Request) -> None:
     if best := reports.get("best_search"):
         out.print(best.table(f"{title}; of each method the search that validation prefers"))
     files = [directory / f"comparison.{end}" for end in ("csv", "md", "tex", "json")]
-    for path in [*files, *pictures]:
+    page = [write_report(directory)] if request.report else []
+    for path in [*files, *pictures, *page]:
         out.print(str(path), highlight=False, soft_wrap=True)
 
 

@@ -6,7 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,6 +36,7 @@ from lightning_lossmeta.comparison import (
 )
 from lightning_lossmeta.evaluators import AutoEvaluator, Evaluator
 from lightning_lossmeta.modules.methods import TrainingMethod
+from lightning_lossmeta.report import check_charts
 from lightning_lossmeta.search.preflight import check_loss, check_task
 from lightning_lossmeta.search.run_folder import new_directory
 from lightning_lossmeta.task import Objective, Session, Task
@@ -125,6 +126,7 @@ class Request:
         score: Name of the scores, e.g. ``"test accuracy"``.
         mode: Whether more or less of it is better.
         text: The resolved configuration, which runs again as it is.
+        report: Whether to write a page of the results as well.
     """
 
     losses: dict[str, Method]
@@ -140,6 +142,7 @@ class Request:
     score: str
     mode: str
     text: str
+    report: bool = False
 
 
 def reported(work: Callable[[], None]) -> int:
@@ -174,11 +177,18 @@ def parse(argv: list[str], command: str, description: str | None) -> Request:
     parser.add_subclass_arguments(pl.LightningModule, "model", required=True, fail_untyped=False)
     parser.add_subclass_arguments(pl.LightningDataModule, "data", required=True, fail_untyped=False)
     parser.add_class_arguments(Settings, None, sub_configs=True)
+    if command == "compare":
+        parser.add_argument(
+            "--report",
+            action="store_true",
+            help="Write RUN_DIR/report.html at the end, a page to look at (lossmeta report).",
+        )
     add_current_folder()
     argv = with_default_classes(argv)
     config = parser.parse_args(argv)
     resolved = config.clone()
     resolved.run_dir = None
+    resolved.pop("report", None)
     text = parser.dump(resolved, skip_none=False)
     settings = parser.instantiate_classes(config)
     base = {"model": as_dict(config.model), "data": as_dict(config.data)}
@@ -188,6 +198,9 @@ def parse(argv: list[str], command: str, description: str | None) -> Request:
     settings.methods = as_dict(config).get("methods", {})
     beside = Path(str(config.config[0])).parent if config.config else None
     request = _request(settings, base, directory, beside, text)
+    if config.get("report"):
+        check_charts()
+        request = replace(request, report=True)
     if command != "compare" and request.searches.methods:
         raise ValueError(f"Expected no `methods` for {command}: give it files of learned losses.")
     for task, _ in request.tasks.values():
