@@ -51,3 +51,17 @@ def test_it_is_drawn(browser, searched, tmp_path, poisoned):  # noqa: F811
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 27)"
     assert said == []
     page.close()
+
+
+def test_charts_that_were_drawn_on_a_wide_screen_fit_on_paper(browser, searched, tmp_path):  # noqa: F811
+    path = write_report(shutil.copytree(searched, tmp_path / "run"))
+    page, _ = _open(browser, path, color_scheme="dark", viewport={"width": 1200, "height": 800})
+    page.emulate_media(media="print")
+    widths = """() => [...document.querySelectorAll('.chart')].map(
+        chart => [chart.querySelector('svg').getBoundingClientRect().width,
+                  chart.getBoundingClientRect().width])"""
+    page.locator(".chart").first.evaluate("chart => document.body.style.width = '600px'")
+    for drawn, room in page.evaluate(widths):
+        assert 0 < drawn <= room + 1
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    page.close()
