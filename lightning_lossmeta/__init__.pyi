@@ -158,6 +158,7 @@ from .searchers import (
     GradientSearcher as GradientSearcher,
     ProposedExpressionSearcher as ProposedExpressionSearcher,
     Proposer as Proposer,
+    RestartedSearcher as RestartedSearcher,
     Searcher as Searcher,
 )
 from .task import (

@@ -139,9 +139,7 @@ def _in_turns(first: list[Evaluation], second: list[Evaluation]) -> Iterator[Eva
 
 def _further(search: Search) -> Iterator[Candidate]:
     """What the searcher recommends beside what it asked for, and where the search began."""
-    recommended = search.searcher.recommendation
-    if recommended is not None:
-        yield recommended
+    yield from search.searcher.recommendations
     if isinstance(search.family.space, VectorSpace):
         yield Candidate(None, search.family.space.start)
 

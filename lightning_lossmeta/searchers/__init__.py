@@ -15,6 +15,7 @@ from lightning_lossmeta.searchers.proposers import (
     Proposer,
     ProposerError,
 )
+from lightning_lossmeta.searchers.restarted import RestartedSearcher
 
 __all__ = [
     "CMAESSearcher",
@@ -29,5 +30,6 @@ __all__ = [
     "ProposedExpressionSearcher",
     "Proposer",
     "ProposerError",
+    "RestartedSearcher",
     "Searcher",
 ]

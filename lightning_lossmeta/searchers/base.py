@@ -68,6 +68,11 @@ class Searcher(HasExample, ABC):
         return None
 
     @property
+    def recommendations(self) -> list[Candidate]:
+        """All that it recommends; more than one where it holds several searches."""
+        return [] if self.recommendation is None else [self.recommendation]
+
+    @property
     def stop_reason(self) -> str | None:
         """Why there is no point in asking again, or ``None``."""
         return None
