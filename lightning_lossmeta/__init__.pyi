@@ -14,6 +14,7 @@ from .artifacts import (
     load_loss as load_loss,
 )
 from .callbacks import (
+    AttackedAccuracy as AttackedAccuracy,
     CandidateCurves as CandidateCurves,
     FGSMFitness as FGSMFitness,
     Fitness as Fitness,
@@ -24,6 +25,7 @@ from .callbacks import (
     LossNormalisation as LossNormalisation,
     MetaCallback as MetaCallback,
     NoisyAccuracy as NoisyAccuracy,
+    PGDFitness as PGDFitness,
     RejectionFilter as RejectionFilter,
     SampleAttraction as SampleAttraction,
     SearchCheckpoint as SearchCheckpoint,

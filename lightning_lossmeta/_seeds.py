@@ -52,6 +52,8 @@ class Purpose(_Purpose):
     NOISE = 13, 0
     #: How far the training is that an episode stands for; by number of the episode.
     EPISODE_PROGRESS = 14, 1
+    #: Random starts of an attack; by the first sample's place and restart.
+    ATTACK = 15, 2
     #: A searcher's draws after it was begun anew; by number of the restart.
     RESTART = 20, 1
 

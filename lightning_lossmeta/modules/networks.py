@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightning_lossmeta.modules.population import PopulationModule
 
@@ -31,6 +33,22 @@ class Networks(ABC):
     @abstractmethod
     def __call__(self, inputs: Tensor) -> Tensor:
         """Outputs (C, B, ...) for inputs (C, B, ...), each network's own."""
+
+    @abstractmethod
+    def parts(self) -> list[nn.Module]:
+        """The modules whose modes decide how the networks run, each once."""
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Have the networks in evaluation mode for a while, whatever mode each part was in."""
+        modes = [(part, part.training) for part in self.parts()]
+        for part, _ in modes:
+            part.training = False
+        try:
+            yield
+        finally:
+            for part, training in modes:
+                part.training = training
 
     @abstractmethod
     def log(self, name: str, values: Tensor) -> None:
@@ -61,6 +79,9 @@ class _One(Networks):
     def __call__(self, inputs: Tensor) -> Tensor:
         return self.outputs(inputs.squeeze(0))
 
+    def parts(self) -> list[nn.Module]:
+        return list(self.module.modules())
+
     def log(self, name: str, values: Tensor) -> None:
         self.module.log(name, values[0])
 
@@ -82,6 +103,9 @@ class _Stack(Networks):
 
     def __call__(self, inputs: Tensor) -> Tensor:
         return self.module(inputs, per_candidate=True)  # type: ignore[no-any-return]
+
+    def parts(self) -> list[nn.Module]:
+        return [*self.module.modules(), *self.module.skeleton.modules()]
 
     def log(self, name: str, values: Tensor) -> None:
         self.module.add_scores(name, values, 1)

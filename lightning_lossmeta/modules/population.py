@@ -88,6 +88,11 @@ class PopulationModule(FastHooksModule):
         """Whether training steps run as a compiled graph."""
         return self._compiled is not None and not self._compiled.broken
 
+    @property
+    def skeleton(self) -> nn.Module:
+        """The network that all candidates are run by, each with weights of its own."""
+        return self._skeleton[0]
+
     def _initial(self, initial_modules: Sequence[SupervisedModule]) -> State:
         """Each candidate's initial parameters and buffers, stacked, by name."""
         seed_index = torch.tensor(self.seed_index or [0] * self.size)

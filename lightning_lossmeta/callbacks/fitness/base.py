@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -24,7 +25,7 @@ _Sums = dict[str, tuple[Tensor, int]]
 
 
 class Fitness(MetaCallback):
-    """Scores one network, or each network of a stack, in validation, and logs the scores.
+    """Scores one network, or each network of a stack, in validation and test, and logs the scores.
 
     A subclass writes :meth:`measure`, a figure of each sample, or :meth:`metrics`, a torchmetrics
     ``Metric`` over all samples, or both, and names in :attr:`objectives` which of what it logs a
@@ -33,6 +34,9 @@ class Fitness(MetaCallback):
 
     Give it to the ``MetaLossTrainer`` for a search, or to any ``Trainer``. Objectives of several
     fitnesses add up; those that the session names itself stand if one of the fitness is among them.
+
+    In a ``test`` of a Trainer it logs what :meth:`on_test_data` has of the scored data, under
+    names that begin with ``test_`` where those of validation do with ``val_``.
 
     Batches other than pairs of tensors, and modules without a ``forward``, are left alone.
     """
@@ -145,6 +149,32 @@ class Fitness(MetaCallback):
         for figures in self._figures.values():
             for name, values in figures.compute().items():
                 networks.log(name, values)
+
+    def on_test_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Forget the last test."""
+        self._on_test = self.on_test_data()
+        self._on_test.on_validation_epoch_start(trainer, pl_module)
+
+    def on_test_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Score a batch of test data."""
+        self._on_test.on_validation_batch_end(
+            trainer, pl_module, outputs, batch, batch_idx, dataloader_idx
+        )
+
+    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the scores of the test data."""
+        networks = networks_of(pl_module)
+        for figures in self._on_test._figures.values():
+            for name, values in figures.compute().items():
+                networks.log(re.sub("^val_", "test_", name), values)
 
     def _look_at(self, module: pl.LightningModule, part: str, batch: Any) -> bool:
         """Score a batch, if it is a pair of tensors."""
