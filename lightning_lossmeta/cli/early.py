@@ -26,6 +26,7 @@ SLOW_COMMANDS = {
     "predict": True,
     "compare": False,
     "embed": False,
+    "attack": False,
 }
 _OPTION = re.compile(r"^ +(?:-\w[^,\n]*, )?(--[\w.+-]+)", re.MULTILINE)
 

@@ -1,5 +1,7 @@
 """Honest comparisons of losses."""
 
+from lightning_lossmeta.comparison.attack import AttackConfig, AttackedLoss, attack_losses
+from lightning_lossmeta.comparison.attack_report import AttackReport
 from lightning_lossmeta.comparison.compare import ComparisonConfig, check_methods, compare_losses
 from lightning_lossmeta.comparison.methods import Method
 from lightning_lossmeta.comparison.named_losses import NamedLosses
@@ -15,6 +17,9 @@ from lightning_lossmeta.comparison.runs import RunStore
 from lightning_lossmeta.comparison.verdict import verdict
 
 __all__ = [
+    "AttackConfig",
+    "AttackReport",
+    "AttackedLoss",
     "ComparisonConfig",
     "ComparisonError",
     "Method",
@@ -22,6 +27,7 @@ __all__ = [
     "Report",
     "Row",
     "RunStore",
+    "attack_losses",
     "best_searches",
     "check_methods",
     "compare_losses",

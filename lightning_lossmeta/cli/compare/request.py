@@ -1,4 +1,4 @@
-"""What ``lossmeta compare``, ``embed`` and ``learning`` are asked for, read and checked."""
+"""What ``lossmeta compare``, ``attack``, ``embed`` and ``learning`` are asked for, checked."""
 
 from __future__ import annotations
 
@@ -127,6 +127,7 @@ class Request:
         mode: Whether more or less of it is better.
         text: The resolved configuration, which runs again as it is.
         report: Whether to write a page of the results as well.
+        settings: All that was asked for, with what a command has of its own.
     """
 
     losses: dict[str, Method]
@@ -143,6 +144,7 @@ class Request:
     mode: str
     text: str
     report: bool = False
+    settings: Any
 
 
 def reported(work: Callable[[], None]) -> int:
@@ -161,13 +163,16 @@ def reported(work: Callable[[], None]) -> int:
     return 0
 
 
-def parse(argv: list[str], command: str, description: str | None) -> Request:
+def parse(
+    argv: list[str], command: str, description: str | None, kind: type[Settings] = Settings
+) -> Request:
     """Read and check all that was asked for, before any training.
 
     Args:
         argv: The command's arguments.
         command: Name of the command.
         description: What the command does, for its help.
+        kind: The settings that the command has.
 
     Raises:
         ValueError: If a setting is wrong, or settings do not fit together.
@@ -183,6 +188,7 @@ def parse(argv: list[str], command: str, description: str | None) -> Request:
             action="store_true",
             help="Write RUN_DIR/report.html at the end, a page to look at (lossmeta report).",
         )
+    parser.add_class_arguments(kind, None, sub_configs=True)
     add_current_folder()
     argv = with_default_classes(argv)
     config = parser.parse_args(argv)
@@ -253,6 +259,7 @@ def _request(
         f"test {config.monitor.removeprefix('val_').replace('_', ' ')}",
         config.mode,
         text,
+        config,
     )
 
 
