@@ -55,6 +55,8 @@ _NOT_OPTIONS: set[str | int] = {
     "split",
 }
 
+#: What of a search's arguments is about a run that is kept, which a dry run is not.
+_OF_A_RUN = ("run_dir", "resume", "max_time")
 
 #: Errors whose text is for the user as it is.
 _CLEAR = (SearchError, ComparisonError, MachineError)
@@ -163,7 +165,7 @@ class LossmetaCLI(LightningCLI):
         self.main_data = main.data
         trainer: MetaLossTrainer = self.trainer  # type: ignore[assignment]
         if self.config["search"].dry_run:
-            arguments = {k: v for k, v in arguments.items() if k not in ("run_dir", "resume")}
+            arguments = {k: v for k, v in arguments.items() if k not in _OF_A_RUN}
             print(
                 f"every stage works; nothing was written\n{trainer.dry_run(**arguments, say=print)}"
             )

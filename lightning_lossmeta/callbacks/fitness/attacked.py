@@ -18,8 +18,10 @@ from lightning_lossmeta.modules.attacks import Normalisation
 from lightning_lossmeta.modules.networks import Networks
 from lightning_lossmeta.task import Objective, Task
 
-#: Samples times networks that are attacked at once: what bounds the memory.
-_AT_ONCE = 4096
+#: Samples times networks that are attacked at once, which bounds the memory: on a CPU as many as
+#: its cache has room for, elsewhere more.
+_AT_ONCE = {"cpu": 256}
+_AT_ONCE_ELSEWHERE = 4096
 
 
 class AttackedAccuracy(Fitness, ABC):
@@ -159,7 +161,7 @@ def in_parts(inputs: Tensor, count: int) -> Sequence[slice]:
         inputs: Each network's own.
         count: C.
     """
-    size = max(1, _AT_ONCE // count)
+    size = max(1, _AT_ONCE.get(inputs.device.type, _AT_ONCE_ELSEWHERE) // count)
     return [slice(start, start + size) for start in range(0, inputs.shape[1], size)]
 
 

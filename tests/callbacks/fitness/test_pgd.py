@@ -78,7 +78,7 @@ def test_random_starts_are_those_of_the_seed_and_lie_in_the_ball():
 
 def test_large_batches_are_attacked_in_parts(trained, monkeypatch):
     whole = _accuracy(trained, PGDFitness(0.1, 3))
-    monkeypatch.setattr("lightning_lossmeta.callbacks.fitness.attacked._AT_ONCE", 7)
+    monkeypatch.setattr("lightning_lossmeta.callbacks.fitness.attacked._AT_ONCE", {"cpu": 7})
     assert _accuracy(trained, PGDFitness(0.1, 3)) == pytest.approx(whole, abs=2 / 359)
 
 
