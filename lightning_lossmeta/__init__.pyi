@@ -136,6 +136,7 @@ from .models import (
 )
 from .modules import (
     ActiveNegative as ActiveNegative,
+    AdversarialTraining as AdversarialTraining,
     CoTeaching as CoTeaching,
     EarlyLearning as EarlyLearning,
     ForwardCorrected as ForwardCorrected,

@@ -54,6 +54,8 @@ class Purpose(_Purpose):
     EPISODE_PROGRESS = 14, 1
     #: Random starts of an attack; by the first sample's place and restart.
     ATTACK = 15, 2
+    #: Random starts of the attack on a training batch; by number of the batch.
+    TRAINING_ATTACK = 16, 1
     #: A searcher's draws after it was begun anew; by number of the restart.
     RESTART = 20, 1
 

@@ -1,6 +1,7 @@
 """LightningModules with an injectable loss, and methods that change how they are trained."""
 
 from lightning_lossmeta.modules.active_negative import ActiveNegative
+from lightning_lossmeta.modules.adversarial import AdversarialTraining
 from lightning_lossmeta.modules.co_teaching import CoTeaching
 from lightning_lossmeta.modules.early_learning import EarlyLearning
 from lightning_lossmeta.modules.forward_corrected import ForwardCorrected
@@ -12,6 +13,7 @@ from lightning_lossmeta.modules.supervised import SupervisedModule
 
 __all__ = [
     "ActiveNegative",
+    "AdversarialTraining",
     "CoTeaching",
     "EarlyLearning",
     "ForwardCorrected",
