@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytorch_lightning as pl
 import torch
@@ -15,6 +16,9 @@ from lightning_lossmeta.modules.attacks import Normalisation, pgd
 from lightning_lossmeta.modules.methods import TrainingMethod, check_supervised
 from lightning_lossmeta.modules.networks import networks_of
 from lightning_lossmeta.modules.supervised import Batch, SupervisedModule, module_kwargs
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _SEEDS = 2**32
 
@@ -54,12 +58,17 @@ class AdversarialTraining(TrainingMethod):
         check_interval("step_factor", self.step_factor, 0, math.inf)
         Normalisation.of(None, self.mean, self.std)
 
-    def wrap(self, module: pl.LightningModule) -> AdversarialModule:
+    @classmethod
+    def example(cls) -> Self:
+        """For data of about unit size, taken for pixels of little contrast."""
+        return cls(epsilon=0.01, mean=(0.5,), std=(0.05,))
+
+    def wrap(self, module: pl.LightningModule) -> AdversarialTrainingModule:
         """The module that attacks each batch before it trains on it."""
-        return AdversarialModule(check_supervised(module, self), self)
+        return AdversarialTrainingModule(check_supervised(module, self), self)
 
 
-class AdversarialModule(SupervisedModule):
+class AdversarialTrainingModule(SupervisedModule):
     """The module that :class:`AdversarialTraining` trains; validation and test are as they were.
 
     Args:

@@ -85,7 +85,8 @@ def test_data_whose_normalisation_nobody_knows(attack, capsys):
     network["init_args"] = {"in_features": 6, "hidden": [8], "num_classes": 3}
     model = {"class_path": "lightning_lossmeta.SupervisedModule"}
     status, folder = attack(
-        data={"class_path": "strangers.BlobsData"}, model={**model, "init_args": {"network": network}}
+        data={"class_path": "strangers.BlobsData"},
+        model={**model, "init_args": {"network": network}},
     )
     assert status == 2
     assert "BlobsData to have attributes `mean` and `std`" in capsys.readouterr().err
@@ -101,6 +102,7 @@ def test_data_whose_normalisation_nobody_knows(attack, capsys):
         (["--epsilons", "0.2,0.1"], {}, "rising"),
         ([], {"learning_rates": {"GCE": 1.0}}, "`learning_rates` to name some of"),
         ([], {"learning_rates": {"CE": 0.0}}, "positive numbers, got 0.0 for 'CE'"),
+        (["--epsilon", "0.1"], {}, "Did you mean 'epsilons'"),
         (["--attacked", "0"], {}, "`samples` to be an integer of at least 1"),
     ],
 )
@@ -109,9 +111,3 @@ def test_complaints_before_any_training(attack, capsys, options, changes, messag
     assert status == 2
     assert not (folder / "trainings").exists()
     assert message in capsys.readouterr().err
-
-
-def test_a_misspelt_option(attack, capsys):
-    with pytest.raises(SystemExit, match="2"):
-        attack("--epsilon", "0.1")
-    assert "epsilons" in capsys.readouterr().err
