@@ -126,8 +126,8 @@ class Request:
         score: Name of the scores, e.g. ``"test accuracy"``.
         mode: Whether more or less of it is better.
         text: The resolved configuration, which runs again as it is.
-        report: Whether to write a page of the results as well.
         settings: All that was asked for, with what a command has of its own.
+        report: Whether to write a page of the results as well.
     """
 
     losses: dict[str, Method]
@@ -143,8 +143,8 @@ class Request:
     score: str
     mode: str
     text: str
-    report: bool = False
     settings: Any
+    report: bool = False
 
 
 def reported(work: Callable[[], None]) -> int:
@@ -181,14 +181,13 @@ def parse(
     parser.add_argument("--config", action=ActionConfigFile, help="a YAML file of these options")
     parser.add_subclass_arguments(pl.LightningModule, "model", required=True, fail_untyped=False)
     parser.add_subclass_arguments(pl.LightningDataModule, "data", required=True, fail_untyped=False)
-    parser.add_class_arguments(Settings, None, sub_configs=True)
+    parser.add_class_arguments(kind, None, sub_configs=True)
     if command == "compare":
         parser.add_argument(
             "--report",
             action="store_true",
             help="Write RUN_DIR/report.html at the end, a page to look at (lossmeta report).",
         )
-    parser.add_class_arguments(kind, None, sub_configs=True)
     add_current_folder()
     argv = with_default_classes(argv)
     config = parser.parse_args(argv)
