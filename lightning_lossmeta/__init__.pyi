@@ -84,6 +84,7 @@ from .evaluators import (
     Evaluator as Evaluator,
     PopulationEvaluator as PopulationEvaluator,
     ProcessEvaluator as ProcessEvaluator,
+    RayEvaluator as RayEvaluator,
     TrainerEvaluator as TrainerEvaluator,
 )
 from .families import (
