@@ -85,6 +85,7 @@ from .evaluators import (
     PopulationEvaluator as PopulationEvaluator,
     ProcessEvaluator as ProcessEvaluator,
     RayEvaluator as RayEvaluator,
+    SubmititEvaluator as SubmititEvaluator,
     TrainerEvaluator as TrainerEvaluator,
 )
 from .families import (

@@ -1,4 +1,4 @@
-"""Workers that take any work: the trainings of an evaluator, and the local searches of a refiner."""
+"""Workers that take any work: trainings of an evaluator, local searches of a refiner."""
 
 from __future__ import annotations
 

@@ -59,7 +59,10 @@ class ClusterEvaluator(Evaluator, WorkerPool):
         self.stack = stack
         self.cpus = cpus
         self.gpus = gpus
-        self._forget()
+        self._pickles: PickleCache[Any] | None = None
+        self._prepared: set[int] = set()
+        self._sender = uuid.uuid4().hex
+        self._stacker = PopulationEvaluator()
 
     @property
     def pool(self) -> WorkerPool:
@@ -190,10 +193,10 @@ class ClusterEvaluator(Evaluator, WorkerPool):
         return self._pickles
 
     def _forget(self) -> None:
-        self._pickles: PickleCache[Any] | None = None
-        self._prepared: set[int] = set()
+        self._pickles = None
+        self._prepared.clear()
         self._sender = uuid.uuid4().hex
-        self._stacker = PopulationEvaluator()
+        self._stacker.close()
 
 
 def _failed(job: Job, lost: Lost) -> Evaluation:

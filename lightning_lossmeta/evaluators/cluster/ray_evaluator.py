@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class RayEvaluator(ClusterEvaluator):
-    """Trains candidates as tasks of `Ray <https://docs.ray.io>`_ core; local searches run there too.
+    """Trains candidates as tasks of `Ray <https://docs.ray.io>`_ core; local searches too.
 
     Without an address, Ray is started on this machine and ended by :meth:`close`; with one (such as
     ``"auto"``) a cluster is joined, and left as it is. Module, data and family are put into Ray's
@@ -41,8 +41,8 @@ class RayEvaluator(ClusterEvaluator):
             cluster's CPUs and GPUs. On this machine, also more than it has cores.
         cpus: CPU cores of a task, which are PyTorch's threads too.
         gpus: GPUs of a task; a fraction, such as 0.25, has four tasks share one.
-        stack: How many candidates of a task are trained together, as a
-            :class:`~lightning_lossmeta.evaluators.PopulationEvaluator` does, where that is possible.
+        stack: How many candidates of a task are trained together, as by a
+            :class:`~lightning_lossmeta.evaluators.PopulationEvaluator`, where that is possible.
         retries: How often a task is done again whose worker ended; then its candidate is failed.
 
     Raises:
@@ -138,7 +138,8 @@ class RayEvaluator(ClusterEvaluator):
     def _pickler(self) -> type[pickle.Pickler]:
         from ray import cloudpickle
 
-        return cloudpickle.Pickler  # type: ignore[no-any-return]
+        pickler: type[pickle.Pickler] = cloudpickle.Pickler
+        return pickler
 
     def _keep(self, pickled: bytes) -> _Parcel:
         return _Parcel(pickled)
