@@ -9,17 +9,24 @@ from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.local_search import Refiner
 
 
-class CountedData(TinyData):
+class Traveller:
     """Leaves a file for each time that it is unpickled, named after the process."""
 
     def __init__(self, folder):
-        super().__init__()
         self.folder = folder
 
     def __setstate__(self, state):
         self.__dict__.update(state)
         number = len(list(self.folder.iterdir()))
         (self.folder / f"{os.getpid()} {number}").touch()
+
+
+class CountedData(TinyData):
+    """Holds a traveller, of which shallow copies make no other."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.traveller = Traveller(folder)
 
 
 class UnreadableData(TinyData):
@@ -43,13 +50,3 @@ class SigningRefiner(Refiner):
             theta = tuple(value + 1 for value in job.candidate.theta)
             candidate = replace(job.candidate, theta=theta)
             yield place, Evaluation(candidate, curves={"pid": ((0, float(os.getpid())),)})
-
-
-class EndingRefiner(Refiner):
-    """Ends its process at candidates below zero."""
-
-    def _refine(self, jobs, family, on_progress):
-        for place, job in enumerate(jobs):
-            if job.candidate.theta[0] < 0:
-                os._exit(3)
-            yield place, Evaluation(job.candidate)

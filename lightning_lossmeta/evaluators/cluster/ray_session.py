@@ -13,6 +13,9 @@ from typing import Any
 
 from lightning_lossmeta.training.faults import MachineError
 
+#: How often Ray is tried to be started, which gives up after 30 seconds on a busy machine.
+STARTS = 3
+
 #: Those who use the connection, by ``id``; it was made here unless the user had one before.
 _users: set[int] = set()
 _ours = False
@@ -55,21 +58,25 @@ def join(user: object, address: str | None, cpus: float | None) -> Any:
         if address is None:
             # "local", since else a cluster that the environment names would be joined.
             options = {"address": "local", "num_cpus": cpus, "include_dashboard": False}
-        try:
-            with _own_signals():
-                ray.init(
-                    **options,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                    configure_logging=False,
-                )
-        except (ConnectionError, ValueError, RuntimeError, OSError) as error:
-            if address is None:
-                raise MachineError(f"Ray can't be started here: {error}.") from error
-            raise MachineError(
-                f"No Ray cluster answers at {address!r} ({error}). Start one with `ray start "
-                "--head`, or leave out `address` for this machine alone."
-            ) from error
+        for attempt in range(STARTS):
+            try:
+                with _own_signals():
+                    ray.init(
+                        **options,
+                        log_to_driver=False,
+                        logging_level=logging.ERROR,
+                        configure_logging=False,
+                    )
+                break
+            except Exception as error:  # on a busy machine a plain one, that it took too long
+                ray.shutdown()
+                if address is not None:
+                    raise MachineError(
+                        f"No Ray cluster answers at {address!r} ({error}). Start one with `ray "
+                        "start --head`, or leave out `address` for this machine alone."
+                    ) from error
+                if attempt == STARTS - 1:
+                    raise MachineError(f"Ray can't be started here: {error}.") from error
         _ours = True
     _users.add(id(user))
     return ray

@@ -5,9 +5,9 @@ import os
 from dataclasses import replace
 
 import pytest
-from cluster_toys import CountedData, EndingRefiner, SigningRefiner, UnreadableData
+from cluster_toys import CountedData, SigningRefiner, UnreadableData
 from inner_fits import CANDIDATES, EXPLOSIVE, FAMILY, make_task
-from process_toys import GOOD, HANGING, ScriptedFamily, gone, tiny_task
+from process_toys import GOOD, HANGING, ScriptedFamily, TinyModule, gone, tiny_task
 from waiting import wait_for
 
 from lightning_lossmeta._fingerprint import fingerprint
@@ -79,9 +79,7 @@ def test_what_cannot_be_stacked_is_trained_one_by_one(make):
 def test_data_travel_once_a_worker(make, tmp_path):
     task, evaluator = tiny_task(data=CountedData(tmp_path)), make(workers=2)
     found = [
-        item
-        for _ in range(3)
-        for item in evaluator.evaluate([GOOD] * 4, ScriptedFamily(), [task])
+        item for _ in range(3) for item in evaluator.evaluate([GOOD] * 4, ScriptedFamily(), [task])
     ]
     processes = [path.name.split()[0] for path in tmp_path.iterdir()]
     assert len(processes) == len(set(processes)) <= 2, "each has unpickled them once"
@@ -95,18 +93,13 @@ def test_a_worker_that_ends_costs_time_alone(make, tmp_path):
     assert found[0].fitness == found[2].fitness
 
 
-@pytest.mark.parametrize("stack", [1, 3])
-def test_a_candidate_that_ends_each_worker_is_failed_and_no_other(make, tmp_path, stack):
-    task = tiny_task() if stack == 1 else replace(make_task(), module=_supervised())
-    family = ScriptedFamily(tmp_path)
-    evaluator = make(workers=2, retries=1, stack=stack)
-    found = evaluator.evaluate([GOOD, ENDING, GOOD], family, [task])
+def test_a_candidate_that_ends_each_worker_is_failed_and_no_other_of_its_stack(make, tmp_path):
+    module = SupervisedModule(TinyModule().net)
+    task = tiny_task(module=module)
+    evaluator = make(workers=2, retries=0, stack=3)
+    found = evaluator.evaluate([GOOD, ENDING, GOOD], ScriptedFamily(tmp_path), [task])
     assert [item.status for item in found] == [Status.OK, Status.FAILED, Status.OK]
     assert "worker ended in each try" in found[1].message
-
-
-def _supervised():
-    return SupervisedModule(make_task().fresh_module().network, num_classes=3)
 
 
 def test_what_nobody_waits_for_is_ended(make, tmp_path):
@@ -164,12 +157,6 @@ def test_local_searches_are_done_by_workers(make):
     assert all(found[place].curves["pid"][0][1] != os.getpid() for place in range(3))
     own = dict(refine_with(SigningRefiner(), TrainerEvaluator(), jobs, FAMILY))
     assert all(own[place].curves["pid"][0][1] == os.getpid() for place in range(3))
-
-
-def test_a_local_search_that_ends_its_workers_is_failed(make):
-    jobs = [RefinerJob(Candidate(None, (value,)), (tiny_task(),)) for value in (1.0, -1.0)]
-    found = dict(refine_with(EndingRefiner(), make(workers=2, retries=0), jobs, FAMILY))
-    assert [found[place].status for place in range(2)] == [Status.PENDING, Status.FAILED]
 
 
 def test_cells_of_a_comparison_run_there(make):
