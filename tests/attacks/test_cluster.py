@@ -1,4 +1,4 @@
-"""A Ray cluster that loses workers, a node and its driver: the search ends as if nothing had been."""
+"""A Ray cluster that loses workers, a node and its driver: a search ends as if nothing had been."""
 
 import collections
 import contextlib
@@ -49,11 +49,6 @@ class Nodes:
                 ):
                     found.append(int(entry.name))
         return found
-
-    def _own(self, entry):
-        return self.cluster.address.encode() in (entry / "environ").read_bytes() or _under(
-            int(entry.name), os.getpid()
-        )
 
 
 def _under(pid, ancestor):

@@ -168,6 +168,7 @@ class SubmititEvaluator(ClusterEvaluator):
             MachineError: If SLURM does not take them.
         """
         import submitit
+        from submitit.helpers import clean_env
 
         limits = {"slurm_max_num_timeout": MAX_REQUEUES, "local_max_num_timeout": MAX_REQUEUES}
         try:
@@ -184,7 +185,7 @@ class SubmititEvaluator(ClusterEvaluator):
                 **({} if self.partition is None else {"slurm_partition": self.partition}),
                 **(self.parameters or {}),
             )
-            with executor.batch():
+            with clean_env(), executor.batch():  # the driver may be a job of SLURM itself
                 jobs = [executor.submit(chunk) for chunk in chunks]
         except (RuntimeError, OSError) as error:
             raise MachineError(f"SLURM takes no jobs: {error}.") from error
