@@ -61,6 +61,7 @@ class ClusterEvaluator(Evaluator, WorkerPool):
         self.gpus = gpus
         self._pickles: PickleCache[Any] | None = None
         self._prepared: set[int] = set()
+        self._wanted: set[int] = set()  # numbers of what was ever sent
         self._sender = uuid.uuid4().hex
         self._stacker = PopulationEvaluator()
 
@@ -144,11 +145,11 @@ class ClusterEvaluator(Evaluator, WorkerPool):
             return
         cache = self._cache()
         for item in shared:
-            number = cache.number(item)
+            self._wanted.add(number := cache.number(item))
             if isinstance(item, pl.LightningDataModule) and number not in self._prepared:
                 item.prepare_data()  # downloads once, here
                 self._prepared.add(number)
-        kept = {number: self._sent(item) for number, item in cache.kept().items()}
+        kept = {n: self._sent(item) for n, item in cache.kept().items() if n in self._wanted}
         threads, path = max(1, int(self.cpus)), tuple(map(os.path.abspath, sys.path))
         calls = [
             Call(cache.dumps((function, item), *shared), kept, self._sender, threads, path)
@@ -195,6 +196,7 @@ class ClusterEvaluator(Evaluator, WorkerPool):
     def _forget(self) -> None:
         self._pickles = None
         self._prepared.clear()
+        self._wanted.clear()
         self._sender = uuid.uuid4().hex
         self._stacker.close()
 
