@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from attack_runs import SMALL_SEARCH, differences, generations_done
+from local_ray import SETTINGS
 from waiting import wait_for
 
 pytestmark = [pytest.mark.attack, pytest.mark.timeout(0)]
@@ -24,6 +25,7 @@ class Nodes:
     def __init__(self, count):
         from ray.cluster_utils import Cluster
 
+        os.environ.update(SETTINGS)
         self.cluster = Cluster()
         self.add(0)
         self.nodes = [self.add() for _ in range(count)]
