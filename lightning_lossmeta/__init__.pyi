@@ -86,6 +86,8 @@ from .evaluators import (
     Evaluator as Evaluator,
     PopulationEvaluator as PopulationEvaluator,
     ProcessEvaluator as ProcessEvaluator,
+    RayEvaluator as RayEvaluator,
+    SubmititEvaluator as SubmititEvaluator,
     TrainerEvaluator as TrainerEvaluator,
 )
 from .families import (

@@ -5,8 +5,8 @@ import torch
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
-#: Fixtures of the attacks; a second conftest.py would have this one's name.
-pytest_plugins = ["attacks.fixtures"]
+#: Fixtures of the attacks, and Ray; a second conftest.py would have this one's name.
+pytest_plugins = ["attacks.fixtures", "local_ray"]
 
 
 def pytest_addoption(parser):

@@ -2,6 +2,7 @@
 
 from lightning_lossmeta.evaluators.auto import AutoEvaluator
 from lightning_lossmeta.evaluators.base import Evaluator
+from lightning_lossmeta.evaluators.cluster import RayEvaluator, SubmititEvaluator
 from lightning_lossmeta.evaluators.population.evaluator import PopulationEvaluator
 from lightning_lossmeta.evaluators.processes.evaluator import ProcessEvaluator
 from lightning_lossmeta.evaluators.trainer import TrainerEvaluator
@@ -11,5 +12,7 @@ __all__ = [
     "Evaluator",
     "PopulationEvaluator",
     "ProcessEvaluator",
+    "RayEvaluator",
+    "SubmititEvaluator",
     "TrainerEvaluator",
 ]

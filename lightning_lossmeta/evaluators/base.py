@@ -11,6 +11,7 @@ from lightning_lossmeta._example import HasExample
 from lightning_lossmeta._fingerprint import describe_arguments, describe_value
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, mean_evaluation
+from lightning_lossmeta.evaluators.pool import WorkerPool
 from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.task import Task
 
@@ -58,6 +59,11 @@ class Evaluator(HasExample, ABC):
     """
 
     has_workers: bool = False
+
+    @property
+    def pool(self) -> WorkerPool | None:
+        """Workers that take other work too, such as local searches; ``None`` if there are none."""
+        return None
 
     @abstractmethod
     def _run(self, jobs: Sequence[Job], family: LossFamily) -> Iterator[tuple[int, Evaluation]]:

@@ -12,7 +12,7 @@ from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.evaluators.base import Evaluator, ProgressFn, no_progress
 from lightning_lossmeta.families import LossFamily
-from lightning_lossmeta.local_search import Refiner, RefinerJob
+from lightning_lossmeta.local_search import Refiner, RefinerJob, refine_with
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.search.allocation import Allocation
 from lightning_lossmeta.search.spending import spend
@@ -111,7 +111,8 @@ def _refine(
         for number, task in enumerate(search.tasks)
     )
     jobs = [RefinerJob(judged[place].candidate, tasks) for place in places]
-    for position, item in engines.refiner.refine(jobs, search.family, on_progress):
+    refined = refine_with(engines.refiner, engines.evaluator, jobs, search.family, on_progress)
+    for position, item in refined:
         judged[places[position]] = item
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,6 +27,13 @@ def threads_for(network: nn.Module) -> int:
     weights = sum(parameter.numel() for parameter in network.parameters())
     convolves = any(isinstance(module, _CONVOLUTIONS) for module in network.modules())
     return torch.get_num_threads() if convolves or weights >= LARGE else 1
+
+
+def usable_cores() -> int:
+    """How many of the machine's cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from lightning_lossmeta.evaluators import (
     Evaluator,
     PopulationEvaluator,
     ProcessEvaluator,
+    RayEvaluator,
     TrainerEvaluator,
 )
 from lightning_lossmeta.families import TaylorFamily
@@ -33,7 +34,12 @@ TOO_SHORT = Candidate(None, (1.0,))
 
 @pytest.fixture(scope="module", params=EVALUATORS, ids=lambda cls: cls.__name__)
 def evaluator(request):
-    made = request.param.example()
+    if request.param is RayEvaluator:
+        request.getfixturevalue("local_ray")  # started once, not after each `close`
+    try:
+        made = request.param.example()
+    except ModuleNotFoundError as error:
+        pytest.skip(str(error))
     yield made
     made.close()
 

@@ -71,6 +71,10 @@ CASES = {
 }
 
 
+#: A search to which a test adds evaluator and folder.
+SMALL_SEARCH = _search("quickstart")
+
+
 def begin(case, run):
     """The command that makes a run."""
     return [*CASES[case], "--run_dir", str(run)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import multiprocessing
 import multiprocessing.util
-import os
 import sys
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
@@ -16,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.evaluators.base import Evaluator, Job
 from lightning_lossmeta.evaluators.processes.main_module import main_module_obstacle
-from lightning_lossmeta.evaluators.processes.pickle_cache import PickleCache
+from lightning_lossmeta.evaluators.processes.pickle_cache import PickleCache, refuse_interactive
 from lightning_lossmeta.evaluators.processes.worker import Setting, WorkerProcess, stop
 from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.task import Task
 from lightning_lossmeta.training.faults import MachineError
+from lightning_lossmeta.training.threads import usable_cores
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -80,7 +80,7 @@ class ProcessEvaluator(Evaluator):
 
     def probe_size(self, count: int) -> int:
         """One candidate a worker, as they train side by side."""
-        return min(count, self.processes or _usable_cores())
+        return min(count, self.processes or usable_cores())
 
     def unsupported(self, family: LossFamily, tasks: Sequence[Task]) -> str | None:
         """Say why there can be no workers, or what can't be sent to them; ``None`` if it can."""
@@ -93,7 +93,7 @@ class ProcessEvaluator(Evaluator):
         self._forget()
 
     def _forget(self) -> None:
-        self._pickles = PickleCache()
+        self._pickles = PickleCache(refuse_interactive)
         self._prepared: set[int] = set()
         self._false_starts = 0
 
@@ -110,7 +110,7 @@ class ProcessEvaluator(Evaluator):
 
     def _setting(self, family: LossFamily, task: Task) -> Setting:
         pickled = self._pickles.dumps((task, family), task.module, task.data, family)
-        return Setting(pickled, self._pickles.pickles())
+        return Setting(pickled, self._pickles.kept())
 
     def _run(self, jobs: Sequence[Job], family: LossFamily) -> Iterator[tuple[int, Evaluation]]:
         """Hand out all tasks' jobs in turn, so that no worker waits for a task's last one."""
@@ -143,7 +143,7 @@ class ProcessEvaluator(Evaluator):
         self._drop([worker for worker in self._workers if not worker.process.is_alive()])
         context = _context()
         while batch.open:
-            while len(self._workers) < min(batch.open, self.processes or _usable_cores()):
+            while len(self._workers) < min(batch.open, self.processes or usable_cores()):
                 self._workers.append(WorkerProcess(context))
             for worker in self._workers:
                 if batch.queue and not worker.awaited:
@@ -250,9 +250,3 @@ def _context() -> BaseContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([WorkerProcess.__module__])
     return context
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
