@@ -156,6 +156,7 @@ from .searchers import (
     EvolutionStrategySearcher as EvolutionStrategySearcher,
     GeneticProgrammingSearcher as GeneticProgrammingSearcher,
     GradientSearcher as GradientSearcher,
+    NSGA2Searcher as NSGA2Searcher,
     ProposedExpressionSearcher as ProposedExpressionSearcher,
     Proposer as Proposer,
     RestartedSearcher as RestartedSearcher,
