@@ -14,6 +14,7 @@ from .artifacts import (
     load_loss as load_loss,
 )
 from .callbacks import (
+    CalibrationFitness as CalibrationFitness,
     CandidateCurves as CandidateCurves,
     FGSMFitness as FGSMFitness,
     Fitness as Fitness,
@@ -27,6 +28,7 @@ from .callbacks import (
     RejectionFilter as RejectionFilter,
     SampleAttraction as SampleAttraction,
     SearchCheckpoint as SearchCheckpoint,
+    SearchFront as SearchFront,
     SearchHistory as SearchHistory,
     SearchLogger as SearchLogger,
     SearchProgress as SearchProgress,

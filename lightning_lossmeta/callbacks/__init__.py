@@ -8,7 +8,13 @@ from lightning_lossmeta.callbacks.filters.archive import SymbolicArchive
 from lightning_lossmeta.callbacks.filters.gradient_equivalence import GradientEquivalence
 from lightning_lossmeta.callbacks.filters.invariant import InvariantCheck
 from lightning_lossmeta.callbacks.filters.rejection import RejectionFilter
-from lightning_lossmeta.callbacks.fitness import FGSMFitness, Fitness, NoisyAccuracy
+from lightning_lossmeta.callbacks.fitness import (
+    CalibrationFitness,
+    FGSMFitness,
+    Fitness,
+    NoisyAccuracy,
+)
+from lightning_lossmeta.callbacks.front import SearchFront
 from lightning_lossmeta.callbacks.history import SearchHistory
 from lightning_lossmeta.callbacks.inject import InjectLoss
 from lightning_lossmeta.callbacks.learning_rate import LearningRateFactor
@@ -20,6 +26,7 @@ from lightning_lossmeta.callbacks.time_budget import TimeBudget
 from lightning_lossmeta.callbacks.training_progress import TrainingProgress
 
 __all__ = [
+    "CalibrationFitness",
     "CandidateCurves",
     "FGSMFitness",
     "Fitness",
@@ -34,6 +41,7 @@ __all__ = [
     "SampleAttraction",
     "Search",
     "SearchCheckpoint",
+    "SearchFront",
     "SearchHistory",
     "SearchLogger",
     "SearchProgress",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def knee(points: Sequence[Sequence[float]]) -> int:
+def knee(points: Sequence[Sequence[float]], fitness: Sequence[float] | None = None) -> int:
     """The point that lies furthest beyond the line between a front's ends.
 
     That is ::
@@ -15,11 +15,13 @@ def knee(points: Sequence[Sequence[float]]) -> int:
     With each objective scaled to [0, 1] on the front, the ends of two objectives are (1, 0) and
     (0, 1), and the sum grows with the distance from the line between them; of more objectives it is
     the hyperplane through the unit points. An objective in which all are equal does not count. Of
-    points at one distance, that with the largest least gain ``min_j u_ij`` is taken, then the best
-    of the first objective: a front that bends inwards throughout has no knee but its ends.
+    points at one distance, that with the largest least gain ``min_j u_ij`` is taken, then that with
+    the largest fitness: a front that bends inwards throughout, or has two members, has no knee but
+    its ends.
 
     Args:
         points: Objectives of the front's members, where more is better.
+        fitness: Their weighted sums; by default all weights are one.
 
     Returns:
         The position of the knee.
@@ -32,14 +34,15 @@ def knee(points: Sequence[Sequence[float]]) -> int:
     """
     if not points:
         raise ValueError("Expected argument `points` to hold at least one, got none.")
+    worth = [sum(point) for point in points] if fitness is None else fitness
     bounds = [(min(column), max(column)) for column in zip(*points, strict=True)]
 
-    def merit(place: int) -> tuple[float, float, tuple[float, ...]]:
+    def merit(place: int) -> tuple[float, float, float]:
         scaled = [
             (value - low) / (high - low)
             for value, (low, high) in zip(points[place], bounds, strict=True)
             if high > low
         ]
-        return round(sum(scaled), 12), min(scaled, default=0.0), tuple(points[place])
+        return round(sum(scaled), 12), min(scaled, default=0.0), worth[place]
 
     return max(range(len(points)), key=merit)

@@ -57,7 +57,7 @@ def test_the_reference_is_the_worst_of_the_first_generation_with_scores():
     [
         ([(0.9, 0.1), (0.8, 0.7), (0.1, 0.75)], 1),
         ([(1000.0, -3.0), (990.0, -1.0), (0.0, -0.99)], 1),
-        ([(0.0, 1.0), (0.4, 0.4), (1.0, 0.0)], 2),
+        ([(0.0, 1.1), (0.4, 0.4), (1.0, 0.0)], 0),
         ([(0.0, 1.0), (0.5, 0.5), (1.0, 0.0)], 1),
         ([(0.3, 0.2)], 0),
         ([(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (0.6, 0.6, 0.6)], 3),
@@ -77,6 +77,12 @@ def test_the_knee_is_the_furthest_from_the_line_between_the_ends():
     (x1, y1), (x2, y2) = scaled[0], scaled[-1]
     away = (y2 - y1) * scaled[:, 0] - (x2 - x1) * scaled[:, 1] + x2 * y1 - y2 * x1
     assert knee(points.tolist()) == int(away.argmax())
+
+
+def test_of_two_ends_that_of_the_larger_fitness_is_taken():
+    ends = [(0.98, -0.27), (0.97, -0.01)]
+    assert knee(ends) == 1
+    assert knee(ends, [0.98 - 0.01 * 0.27, 0.97 - 0.01 * 0.01]) == 0
 
 
 def test_no_front_has_no_knee():

@@ -1,8 +1,9 @@
 """What fits are scored by beside the metrics that the module logs."""
 
 from lightning_lossmeta.callbacks.fitness.base import Fitness
+from lightning_lossmeta.callbacks.fitness.calibration import CalibrationFitness
 from lightning_lossmeta.callbacks.fitness.comparison_scores import ComparisonScores
 from lightning_lossmeta.callbacks.fitness.fgsm import FGSMFitness
 from lightning_lossmeta.callbacks.fitness.noisy_accuracy import NoisyAccuracy
 
-__all__ = ["ComparisonScores", "FGSMFitness", "Fitness", "NoisyAccuracy"]
+__all__ = ["CalibrationFitness", "ComparisonScores", "FGSMFitness", "Fitness", "NoisyAccuracy"]
