@@ -82,14 +82,14 @@ class Recorder(pl.Callback):
         if not finite or not all(map(math.isfinite, objectives)):
             pairs = zip(session.objectives, objectives, strict=True)
             lost = tuple(item.monitor for item, value in pairs if not math.isfinite(value))
-            what = ", ".join(lost) if finite else "weights or scores"
+            what = f"{', '.join(lost)}:" if finite else "weights or scores are"
             return Evaluation(
                 candidate,
                 status=Status.DIVERGED,
                 metrics={k: v for k, v in metrics.items() if math.isfinite(v)},
                 curves=curves,
                 seconds=seconds,
-                message=f"{what} are no longer finite",
+                message=f"{what} no longer finite",
                 not_finite=lost if finite else (),
             )
         weights = tuple(objective.weight for objective in session.objectives)
