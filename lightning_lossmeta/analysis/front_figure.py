@@ -30,7 +30,7 @@ def front_figure(
     front: npt.ArrayLike,
     knee: int | None = None,
     fresh: npt.ArrayLike | None = None,
-    usual: Mapping[str, Sequence[float]] | None = None,
+    usual: Mapping[str, npt.ArrayLike] | None = None,
 ) -> Figure:
     """Every candidate by its objectives, in the colour of its generation, and the front.
 
@@ -43,7 +43,7 @@ def front_figure(
         front: Scores of the members of the front, (k, m).
         knee: Which member is the knee.
         fresh: Scores of the members on fresh seeds, (k, m); rows of NaN where there are none.
-        usual: Scores of usual losses on these seeds, by name.
+        usual: Scores of usual losses on these seeds, by name: a row each learning rate, (r, m).
 
     Raises:
         ValueError: If there are fewer than two objectives, or shapes do not fit.
@@ -57,7 +57,7 @@ def front_figure(
             "Expected at least two objectives and a generation for each candidate, got "
             f"{len(objectives)}, {len(points)} candidates and {len(generations)} generations."
         )
-    known = {name: np.asarray(own, dtype=np.float64) for name, own in (usual or {}).items()}
+    known = {name: _table(own, objectives) for name, own in (usual or {}).items()}
     pairs = list(itertools.combinations(range(min(len(objectives), MOST)), 2))
     columns = min(len(pairs), 3)
     rows = -(-len(pairs) // columns)
@@ -81,7 +81,8 @@ def front_figure(
         _draw_front(axes, members[:, pick], knee, len(objectives) == 2)
         _draw_fresh(axes, members[:, pick], None if again is None else again[:, pick])
         for (name, own), marker in zip(known.items(), itertools.cycle("sDv^P*"), strict=False):
-            axes.plot(*own[pick], marker, color=GREY, markersize=8, label=f"{name}, fresh seeds")
+            style = {"color": GREY, "linestyle": ":", "linewidth": 1.0, "markersize": 7}
+            axes.plot(*own[:, pick].T, marker=marker, label=f"{name}, fresh seeds", **style)
         hidden = int((~shown).sum())
         tidy(axes, f"{hidden} candidates lie beyond" if hidden else "", _label(objectives[i]))
         axes.set_ylabel(_label(objectives[j]))

@@ -4,7 +4,7 @@ from lightning_lossmeta.artifacts.artifact import Artifact
 from lightning_lossmeta.artifacts.export import export_file, export_text
 from lightning_lossmeta.artifacts.export_error import ExportError
 from lightning_lossmeta.artifacts.files import write_atomic
-from lightning_lossmeta.artifacts.front_file import FrontFile, FrontMember
+from lightning_lossmeta.artifacts.front_file import FrontFile, FrontMember, UsualScores
 from lightning_lossmeta.artifacts.hugging_face import hf_loss
 from lightning_lossmeta.artifacts.learned import LearnedLoss, load_loss
 from lightning_lossmeta.artifacts.reading import ArtifactError
@@ -18,6 +18,7 @@ __all__ = [
     "FrontMember",
     "LearnedLoss",
     "ReadyLoss",
+    "UsualScores",
     "export_file",
     "export_text",
     "find_loss",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from lightning_lossmeta.artifacts.files import write_atomic
 from lightning_lossmeta.artifacts.reading import (
     ArtifactError,
     expect_keys,
-    expect_mapping,
+    expect_number,
     expect_numbers,
     parse,
     read_text,
@@ -45,6 +45,21 @@ class FrontMember:
 
 
 @dataclass(frozen=True)
+class UsualScores:
+    """What a usual loss has on the finalists' fresh seeds.
+
+    Args:
+        name: The loss.
+        factor: What the module's learning rates were multiplied by.
+        scores: Its objectives, in the metrics' own sign.
+    """
+
+    name: str
+    factor: float
+    scores: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class FrontFile:
     """What a search for several objectives found.
 
@@ -55,7 +70,7 @@ class FrontFile:
         reference: The point that hypervolumes are measured from: the worst of each objective in the
             first generation that has scores. Empty without one.
         hypervolumes: Of the front so far, after each generation.
-        usual: Objectives of usual losses on the finalists' fresh seeds, by name.
+        usual: Usual losses, at each learning rate that they were tried at.
     """
 
     objectives: tuple[tuple[str, str], ...]
@@ -63,7 +78,7 @@ class FrontFile:
     knee: int | None = None
     reference: tuple[float, ...] = ()
     hypervolumes: tuple[float, ...] = ()
-    usual: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    usual: tuple[UsualScores, ...] = ()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the file atomically."""
@@ -103,14 +118,13 @@ def _front(content: Mapping[str, Any]) -> FrontFile:
         raise ArtifactError(
             f"expected `knee` to be a member's position or null, got {shown(knee)}."
         )
-    usual = expect_mapping("`usual`", content["usual"])
     return FrontFile(
         objectives,
         members,
         knee,
         _scores("`reference`", content["reference"], count, empty=True),
         expect_numbers("`hypervolumes`", content["hypervolumes"]),
-        {name: _scores(f"`usual` '{name:.40}'", own, count) for name, own in usual.items()},
+        tuple(_usual(item, count) for item in _list("`usual`", content["usual"])),
     )
 
 
@@ -141,6 +155,15 @@ def _member(content: Any, count: int) -> FrontMember:
         _scores("`scores`", mapping["scores"], count),
         _scores("`fresh`", mapping["fresh"], count, empty=True),
     )
+
+
+def _usual(content: Any, count: int) -> UsualScores:
+    mapping = expect_keys("one of `usual`", content, {"name", "factor", "scores"})
+    name = mapping["name"]
+    if not isinstance(name, str):
+        raise ArtifactError(f"expected `name` of a usual loss to be text, got {shown(name)}.")
+    factor = expect_number("`factor`", mapping["factor"])
+    return UsualScores(name, factor, _scores(f"`scores` of '{name:.40}'", mapping["scores"], count))
 
 
 def _scores(where: str, value: Any, count: int, empty: bool = False) -> tuple[float, ...]:

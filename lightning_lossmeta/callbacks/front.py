@@ -6,7 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lightning_lossmeta.artifacts.front_file import FRONT_FILE, FrontFile, FrontMember
+from lightning_lossmeta.artifacts.front_file import (
+    FRONT_FILE,
+    FrontFile,
+    FrontMember,
+    UsualScores,
+)
 from lightning_lossmeta.callbacks.base import MetaCallback, Search
 from lightning_lossmeta.callbacks.provenance import learned_artifact
 from lightning_lossmeta.candidate import Candidate
@@ -67,7 +72,7 @@ def save_front(
     search: Search,
     measured: Sequence[float],
     fresh: Fresh | None = None,
-    usual: Mapping[str, tuple[float, ...]] | None = None,
+    usual: Sequence[UsualScores] = (),
     knee: Candidate | None = None,
 ) -> None:
     """Write ``front.json``, a learned loss for each member, and the picture.
@@ -76,7 +81,7 @@ def save_front(
         search: Trained at least one candidate.
         measured: Hypervolumes of its generations.
         fresh: Objectives of members on fresh seeds, to be made large.
-        usual: Those of usual losses, by name.
+        usual: What usual losses have on these.
         knee: The knee by these; by default that of the search's own front.
     """
     folder = search.directory / FRONT_FOLDER
@@ -85,11 +90,11 @@ def save_front(
         old.unlink()
     members = _ordered(search)
     for place, entry in enumerate(members):
-        scores = _signed(search, (fresh or {}).get(entry.evaluation.candidate, ()))
+        scores = own_sign(search, (fresh or {}).get(entry.evaluation.candidate, ()))
         names = [objective.monitor for objective in search.objectives]
         known = {"fresh_objectives": dict(zip(names, scores, strict=False))} if scores else {}
         learned_artifact(search, entry.evaluation, known).save(search.directory / _file(place))
-    index = _index(search, measured, fresh or {}, usual or {}, knee, files=True)
+    index = _index(search, measured, fresh or {}, usual, knee, files=True)
     index.save(search.directory / FRONT_FILE)
     from lightning_lossmeta.analysis import save_figure  # matplotlib takes a while
 
@@ -110,7 +115,7 @@ def drawn_front(search: Search, index: FrontFile | None = None) -> Any:
 
     index = _index(search, ()) if index is None else index
     scored = [
-        (number, _signed(search, item.objectives))
+        (number, own_sign(search, item.objectives))
         for number, items in enumerate(search.searcher.history)
         for item in items
         if item.trained and item.objectives
@@ -122,7 +127,7 @@ def drawn_front(search: Search, index: FrontFile | None = None) -> Any:
         [item.scores for item in index.members],
         index.knee,
         fresh_table(index),
-        index.usual,
+        usual_tables(index),
     )
 
 
@@ -134,11 +139,19 @@ def fresh_table(index: FrontFile) -> list[tuple[float, ...]] | None:
     return [item.fresh or nothing for item in index.members]
 
 
+def usual_tables(index: FrontFile) -> dict[str, list[tuple[float, ...]]]:
+    """Scores of usual losses by name, a row each learning rate."""
+    tables: dict[str, list[tuple[float, ...]]] = {}
+    for item in index.usual:
+        tables.setdefault(item.name, []).append(item.scores)
+    return tables
+
+
 def _index(
     search: Search,
     measured: Sequence[float],
     fresh: Fresh | None = None,
-    usual: Mapping[str, tuple[float, ...]] | None = None,
+    usual: Sequence[UsualScores] = (),
     knee: Candidate | None = None,
     files: bool = False,
 ) -> FrontFile:
@@ -154,15 +167,15 @@ def _index(
                 _file(place) if files else "",
                 entry.generation,
                 search.family.formula(entry.evaluation.candidate),
-                _signed(search, entry.evaluation.objectives),
-                _signed(search, (fresh or {}).get(entry.evaluation.candidate, ())),
+                own_sign(search, entry.evaluation.objectives),
+                own_sign(search, (fresh or {}).get(entry.evaluation.candidate, ())),
             )
             for place, entry in enumerate(entries)
         ),
         candidates.index(knee) if knee in candidates else None,
-        _signed(search, reference or ()),
+        own_sign(search, reference or ()),
         tuple(measured),
-        {name: _signed(search, scores) for name, scores in (usual or {}).items()},
+        tuple(usual),
     )
 
 
@@ -171,7 +184,7 @@ def _ordered(search: Search) -> list[FrontEntry]:
     return sorted(search.front, key=lambda entry: entry.evaluation.objectives, reverse=True)
 
 
-def _signed(search: Search, scores: Sequence[float]) -> tuple[float, ...]:
+def own_sign(search: Search, scores: Sequence[float]) -> tuple[float, ...]:
     """Objectives in the metrics' own sign; none stay none."""
     if not scores:
         return ()

@@ -12,7 +12,7 @@ from rich.text import Text
 from lightning_lossmeta.analysis import front_figure, save_figure
 from lightning_lossmeta.artifacts import ArtifactError, FrontFile
 from lightning_lossmeta.artifacts.front_file import FRONT_FILE
-from lightning_lossmeta.callbacks.front import FRONT_PICTURE, fresh_table
+from lightning_lossmeta.callbacks.front import FRONT_PICTURE, fresh_table, usual_tables
 from lightning_lossmeta.cli.shell import console, printable
 from lightning_lossmeta.report.history import read_history
 
@@ -71,8 +71,9 @@ def front_table(index: FrontFile, run: Path) -> Table:
         cells = [_cell(value, fresh) for value, fresh in zip(item.scores, again, strict=True)]
         formula = item.formula[:_FORMULA] + ("..." if len(item.formula) > _FORMULA else "")
         table.add_row(Text(printable(marked)), *cells, Text(printable(formula)))
-    for name, scores in index.usual.items():
-        cells = [f"fresh {value:.4f}" for value in scores]
+    for usual in index.usual:
+        cells = [f"fresh {value:.4f}" for value in usual.scores]
+        name = f"{usual.name}, learning rate x {usual.factor:g}"
         table.add_row("", *cells, Text(printable(name)))
     return table
 
@@ -95,5 +96,5 @@ def _figure(index: FrontFile, run: Path) -> Any:
         [item.scores for item in index.members],
         index.knee,
         fresh_table(index),
-        index.usual,
+        usual_tables(index),
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from lightning_lossmeta.artifacts import Artifact
+from lightning_lossmeta.artifacts import Artifact, UsualScores
 from lightning_lossmeta.callbacks.base import Search
-from lightning_lossmeta.callbacks.front import save_front, volumes
+from lightning_lossmeta.callbacks.front import own_sign, save_front, volumes
 from lightning_lossmeta.families.hand_made import HandMadeFamily
 from lightning_lossmeta.search.finals import Choice, Standing, sentence
 
@@ -55,11 +55,13 @@ def _save_front(search: Search, choice: Choice) -> None:
         search,
         volumes(search),
         {item.contender.candidate: item.evaluation.objectives for item in scored},
-        {
-            item.contender.name: item.evaluation.objectives
+        [
+            UsualScores(
+                item.contender.name, item.factor, own_sign(search, item.evaluation.objectives)
+            )
             for item in choice.usual
             if item.evaluation.objectives
-        },
+        ],
         choice.learned.contender.candidate,
     )
 

@@ -97,7 +97,7 @@ def final_round(
     session_factor = search.tasks[0].session.learning_rate_factor
     field = contenders(search, settings)
     stand = Field(search, evaluator, on_progress)
-    factors = best_factors(stand, field, sorted(settings.learning_rate_factors))
+    factors = _best_factors(stand, field, sorted(settings.learning_rate_factors))
     order = sorted(field, key=lambda item: -factors[item][1])
     learned = [item for item in order if item.learned]
     leaders = learned[: max(2, math.ceil(len(learned) / 2))]
@@ -130,7 +130,7 @@ def sentence(search: Search, choice: Choice) -> str:
     return texts[choice.outcome]
 
 
-def best_factors(
+def _best_factors(
     stand: Field, field: Sequence[Contender], grid: Sequence[float]
 ) -> dict[Contender, tuple[float, float]]:
     """The best learning-rate factor of each contender, and its fitness there."""

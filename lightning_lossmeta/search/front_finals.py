@@ -12,7 +12,7 @@ from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.evaluators.base import Evaluator, ProgressFn, no_progress
 from lightning_lossmeta.search.contenders import Contender, baselines_of
 from lightning_lossmeta.search.field import Field
-from lightning_lossmeta.search.finals import Choice, Standing, best_factors, standing
+from lightning_lossmeta.search.finals import Choice, Standing, standing
 from lightning_lossmeta.search.selection import Finalists
 from lightning_lossmeta.searchers.front import Front
 from lightning_lossmeta.searchers.knee import knee
@@ -29,11 +29,12 @@ def front_round(
     The scores that put candidates on the front are partly luck, of the ends above all. So the
     members, or ``settings.count`` of them that are spread along it, the ends and the knee among
     them, are trained with ``settings.seeds`` fresh seeds, at the learning rate that they were found
-    at: it is part of where on the front a loss lies. Beside them are the usual losses, each at that
-    rate of the grid at which its weighted sum of objectives is largest.
+    at: it is part of where on the front a loss lies. For usual losses it is too, so that they are
+    trained as often at every rate of the grid, which is not widened.
 
-    What is chosen is the knee of those members that no other member and no usual loss equals or
-    exceeds in every objective on the mean over these seeds. If there is none, a usual loss is kept.
+    What is chosen is the knee of those members that no other member and no usual loss, at any rate,
+    equals or exceeds in every objective on the mean over these seeds. If there is none, a usual
+    loss is kept.
 
     Args:
         search: A search of several objectives that trained at least one candidate.
@@ -50,8 +51,8 @@ def front_round(
     named = NamedLosses(losses) if losses else None
     usual = [Contender(name, named, Candidate(name), False) for name in losses if named]
     field = Field(search, evaluator, on_progress)
-    factors = best_factors(field, usual, sorted(settings.learning_rate_factors)) if usual else {}
-    rows = [(item, 1.0) for item in members] + [(item, factors[item][0]) for item in usual]
+    rates = sorted(settings.learning_rate_factors)
+    rows = [(item, 1.0) for item in members] + [(item, rate) for item in usual for rate in rates]
     seeds = range(1, settings.seeds + 1)
     results = iter(field.train([(*row, seed) for row in rows for seed in seeds]))
     standings = [
@@ -107,13 +108,9 @@ def _chosen(
     count = f"{len(learned)} members of the front, on {seeds} fresh seeds"
     if kept:
         said = (
-            f"Of {count}, {len(kept)} are beaten in every objective by no other and no usual loss. "
+            f"Of {count}, {len(kept)} are equalled or beaten in every objective by no other and by "
+            "no usual loss at any learning rate. "
             f"The learned loss is their knee ({_scores(search, best.evaluation)})."
-        )
-        said += "".join(
-            f" {item.contender.name} has {_scores(search, item.evaluation)}."
-            for item in usual
-            if item.evaluation.objectives
         )
         return Choice(best, held_against, said=said, front=tuple(learned), usual=tuple(usual))
     covering = max(
@@ -122,7 +119,8 @@ def _chosen(
     )
     said = (
         f"Of {count}, each is equalled or beaten in every objective by a usual loss: keep "
-        f"{covering.contender.name} ({_scores(search, covering.evaluation)})."
+        f"{covering.contender.name} ({_scores(search, covering.evaluation)}; learning rate x "
+        f"{covering.factor:g})."
     )
     return Choice(
         best,

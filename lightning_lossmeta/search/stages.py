@@ -73,10 +73,7 @@ def _finalists(settings: Finalists, usual: int) -> int:
 
 
 def _front_members(settings: Finalists, usual: int) -> int:
-    """The same where members of a front are the finalists: of usual losses alone rates are tried.
-
-    There may be fewer members than are asked for.
-    """
+    """The same where members of a front are the finalists, of which there may be fewer."""
     baselines = usual if settings.baselines is None else len(settings.baselines)
-    rates = baselines * len(settings.learning_rate_factors)
-    return rates + (settings.count + baselines) * settings.seeds
+    rows = settings.count + baselines * len(settings.learning_rate_factors)
+    return rows * settings.seeds

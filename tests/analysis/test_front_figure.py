@@ -34,7 +34,7 @@ def test_candidates_front_and_knee_are_where_they_are(tmp_path):
 
 def test_fresh_scores_and_usual_losses_stand_beside():
     fresh = [[0.85, 0.7], [np.nan, np.nan]]
-    usual = {"cross-entropy": (0.8, 0.5), "MSE": (0.75, 0.6)}
+    usual = {"cross-entropy": [(0.8, 0.5), (0.7, 0.4)], "MSE": [(0.75, 0.6)]}
     figure = front_figure(NAMES[:2], POINTS, [0] * 4, FRONT, 0, fresh, usual)
     axes = figure.axes[0]
     assert labels(axes) == [
@@ -46,7 +46,7 @@ def test_fresh_scores_and_usual_losses_stand_beside():
     ]
     drawn = [line.get_xydata().tolist() for line in axes.get_lines()]
     assert [[0.9, 0.8], [0.85, 0.7]] in drawn, "joined to what it had in the search"
-    assert [[0.8, 0.5]] in drawn
+    assert [[0.8, 0.5], [0.7, 0.4]] in drawn
 
 
 def test_candidates_far_off_do_not_hide_the_front():

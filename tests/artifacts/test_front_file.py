@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from lightning_lossmeta.artifacts import ArtifactError, FrontFile, FrontMember
+from lightning_lossmeta.artifacts import ArtifactError, FrontFile, FrontMember, UsualScores
 
 FRONT = FrontFile(
     (("val_accuracy", "max"), ("val_loss", "min")),
@@ -13,7 +13,7 @@ FRONT = FrontFile(
     1,
     (0.1, 2.5),
     (0.0, 0.75),
-    {"cross-entropy": (0.7, 0.3)},
+    (UsualScores("cross-entropy", 0.3, (0.7, 0.3)),),
 )
 
 
@@ -36,7 +36,8 @@ def test_what_is_written_comes_back(tmp_path):
         ("members", [json.loads(json.dumps(FRONT.members[0].__dict__)) | {"scores": [1.0]}], "2"),
         ("members", [json.loads(json.dumps(FRONT.members[0].__dict__)) | {"file": 3}], "text"),
         ("reference", [1.0], "`reference` to hold 2 numbers, got 1"),
-        ("usual", {"cross-entropy": []}, "'cross-entropy' to hold 2 numbers, got 0"),
+        ("usual", [{"name": "CE", "factor": 1.0, "scores": []}], "'CE' to hold 2 numbers, got 0"),
+        ("usual", [{"name": 1, "factor": 1.0, "scores": []}], "text, got 1"),
         ("hypervolumes", ["x"], "a number"),
         ("further", 1, "further"),
     ],
