@@ -5,7 +5,8 @@ import pytest
 from lightning_lossmeta.artifacts import FrontFile, FrontMember, UsualScores
 from lightning_lossmeta.cli.commands import inspect
 
-HISTORY = """generation,index,status,filter,fitness,val_accuracy,val_loss,trainings,seconds,structure,theta,message
+COLUMNS = "generation,index,status,filter,fitness,val_accuracy,val_loss,trainings,seconds,structure"
+HISTORY = f"""{COLUMNS},theta,message
 0,0,ok,,0.5,0.9,0.4,1,1.0,,0.5 1.0,
 0,1,diverged,,-inf,,,1,1.0,,0.5 2.0,
 1,0,ok,,0.5,0.8,0.3,1,1.0,,0.5 3.0,
