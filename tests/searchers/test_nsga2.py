@@ -9,7 +9,7 @@ from lightning_lossmeta.benchmarks.zdt import exact_volume, solve
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.families import ExpressionFamily, TaylorFamily, VectorSpace
-from lightning_lossmeta.searchers import NSGA2Searcher
+from lightning_lossmeta.searchers import NSGA2Searcher, RestartedSearcher
 from lightning_lossmeta.searchers.front import Front
 from lightning_lossmeta.searchers.hypervolume import hypervolume
 from lightning_lossmeta.task import Objective
@@ -151,6 +151,16 @@ def test_refined_weights_are_bred_from():
     assert {item.candidate for item in searcher._parents} == set(moved)
     for item in searcher.ask():  # within 10 sigma again
         assert item.theta == pytest.approx(space.start, abs=1.0 + 1e-9)
+
+
+def test_begun_anew_it_still_needs_several_objectives():
+    restarted = RestartedSearcher(NSGA2Searcher(4), every=2)
+    with pytest.raises(ValueError, match="at least 2 objectives"):
+        restarted.start(SPACE, 0)
+    restarted.start(SPACE, 0, TWO)
+    for _ in range(5):
+        restarted.tell([Evaluation.scored(c, *_tradeoff(c)) for c in restarted.ask()])
+    assert restarted.seeks_front
 
 
 @pytest.mark.parametrize(
