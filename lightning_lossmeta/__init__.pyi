@@ -15,6 +15,7 @@ from .artifacts import (
 )
 from .callbacks import (
     AttackedAccuracy as AttackedAccuracy,
+    CalibrationFitness as CalibrationFitness,
     CandidateCurves as CandidateCurves,
     FGSMFitness as FGSMFitness,
     Fitness as Fitness,
@@ -29,6 +30,7 @@ from .callbacks import (
     RejectionFilter as RejectionFilter,
     SampleAttraction as SampleAttraction,
     SearchCheckpoint as SearchCheckpoint,
+    SearchFront as SearchFront,
     SearchHistory as SearchHistory,
     SearchLogger as SearchLogger,
     SearchProgress as SearchProgress,
@@ -161,6 +163,7 @@ from .searchers import (
     EvolutionStrategySearcher as EvolutionStrategySearcher,
     GeneticProgrammingSearcher as GeneticProgrammingSearcher,
     GradientSearcher as GradientSearcher,
+    NSGA2Searcher as NSGA2Searcher,
     ProposedExpressionSearcher as ProposedExpressionSearcher,
     Proposer as Proposer,
     RestartedSearcher as RestartedSearcher,

@@ -63,6 +63,7 @@ class Evaluation:
         message: Why it was rejected or failed.
         filter: Name of the callback that judged it without training; empty where none did.
         trainings: What the objectives are the mean of, where there was more than one training.
+        not_finite: Names of the objectives that were no finite numbers though all weights were.
 
     Raises:
         ValueError: If an objective is NaN, or weights and objectives differ in number.
@@ -81,6 +82,7 @@ class Evaluation:
     message: str = ""
     filter: str = ""
     trainings: tuple[Training, ...] = ()
+    not_finite: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if any(math.isnan(value) for value in self.objectives):
@@ -162,6 +164,7 @@ def mean_evaluation(parts: Sequence[Evaluation], tasks: Sequence[str]) -> Evalua
         sum(part.seconds for part in parts),
         message,
         trainings=tuple(trainings),
+        not_finite=() if bad is None else bad[1].not_finite,
     )
 
 

@@ -2,6 +2,7 @@
 
 from lightning_lossmeta.analysis.attraction_history import attraction_history_figure
 from lightning_lossmeta.analysis.curves import right_class_curve, soft_label_map, wrong_class_curve
+from lightning_lossmeta.analysis.front_figure import front_figure
 from lightning_lossmeta.analysis.loss_curves import loss_figure
 from lightning_lossmeta.analysis.panels import attraction_figure, heatmap_figure
 from lightning_lossmeta.analysis.rule_curves import gamma_figure
@@ -14,6 +15,7 @@ __all__ = [
     "attraction_figure",
     "attraction_history_figure",
     "check_picture",
+    "front_figure",
     "gamma_figure",
     "heatmap_figure",
     "loss_figure",

@@ -4,6 +4,7 @@ from lightning_lossmeta.artifacts.artifact import Artifact
 from lightning_lossmeta.artifacts.export import export_file, export_text
 from lightning_lossmeta.artifacts.export_error import ExportError
 from lightning_lossmeta.artifacts.files import write_atomic
+from lightning_lossmeta.artifacts.front_file import FrontFile, FrontMember, UsualScores
 from lightning_lossmeta.artifacts.hugging_face import hf_loss
 from lightning_lossmeta.artifacts.learned import LearnedLoss, load_loss
 from lightning_lossmeta.artifacts.reading import ArtifactError
@@ -13,8 +14,11 @@ __all__ = [
     "Artifact",
     "ArtifactError",
     "ExportError",
+    "FrontFile",
+    "FrontMember",
     "LearnedLoss",
     "ReadyLoss",
+    "UsualScores",
     "export_file",
     "export_text",
     "find_loss",

@@ -10,11 +10,13 @@ from lightning_lossmeta.callbacks.filters.invariant import InvariantCheck
 from lightning_lossmeta.callbacks.filters.rejection import RejectionFilter
 from lightning_lossmeta.callbacks.fitness import (
     AttackedAccuracy,
+    CalibrationFitness,
     FGSMFitness,
     Fitness,
     NoisyAccuracy,
     PGDFitness,
 )
+from lightning_lossmeta.callbacks.front import SearchFront
 from lightning_lossmeta.callbacks.history import SearchHistory
 from lightning_lossmeta.callbacks.inject import InjectLoss
 from lightning_lossmeta.callbacks.learning_rate import LearningRateFactor
@@ -27,6 +29,7 @@ from lightning_lossmeta.callbacks.training_progress import TrainingProgress
 
 __all__ = [
     "AttackedAccuracy",
+    "CalibrationFitness",
     "CandidateCurves",
     "FGSMFitness",
     "Fitness",
@@ -42,6 +45,7 @@ __all__ = [
     "SampleAttraction",
     "Search",
     "SearchCheckpoint",
+    "SearchFront",
     "SearchHistory",
     "SearchLogger",
     "SearchProgress",

@@ -16,7 +16,8 @@ from lightning_lossmeta.evaluation import Evaluation
 from lightning_lossmeta.families.base import LossFamily
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.searchers.base import Searcher
-from lightning_lossmeta.searchers.front import Front
+from lightning_lossmeta.searchers.front import Front, FrontEntry
+from lightning_lossmeta.searchers.hypervolume import hypervolume, reference_point
 from lightning_lossmeta.task import Objective, Task
 
 
@@ -59,13 +60,25 @@ class Search:
 
     @property
     def best(self) -> Evaluation | None:
-        """The evaluation with the highest fitness of the front."""
-        return None if self.front.best is None else self.front.best.evaluation
+        """The evaluation with the highest fitness, or the knee where a front is looked for."""
+        return None if self._leader is None else self._leader.evaluation
 
     @property
     def best_generation(self) -> int:
         """The generation of :attr:`best`; -1 while there is none."""
-        return -1 if self.front.best is None else self.front.best.generation
+        return -1 if self._leader is None else self._leader.generation
+
+    @property
+    def _leader(self) -> FrontEntry | None:
+        return self.front.knee if self.searcher.seeks_front else self.front.best
+
+    @property
+    def hypervolume(self) -> float:
+        """What the front dominates above the worst of the first generation; 0 without scores."""
+        reference = reference_point(self.searcher.history)
+        if reference is None:
+            return 0.0
+        return hypervolume([entry.evaluation.objectives for entry in self.front], reference)
 
 
 def shown_score(search: Search, evaluation: Evaluation) -> float:

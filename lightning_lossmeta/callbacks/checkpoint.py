@@ -40,6 +40,8 @@ class SearchCheckpoint(MetaCallback):
         if self._log is None:
             return
         self._log.append(generation, search.searcher.history[generation], evaluations)
-        if search.best is not None and search.best_generation == generation:
+        # A knee may be an old candidate, since the ends of the front have moved.
+        new = search.best_generation == generation or search.searcher.seeks_front
+        if search.best is not None and new:
             learned_artifact(search, search.best).save(search.directory / "best.json")
         save_state(search, self._log)

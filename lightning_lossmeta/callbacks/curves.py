@@ -14,6 +14,7 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from lightning_lossmeta.callbacks.base import MetaCallback, Search
+from lightning_lossmeta.callbacks.front import drawn_front
 from lightning_lossmeta.callbacks.history import SearchHistory
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.losses import CrossEntropy
@@ -32,7 +33,8 @@ class CandidateCurves(MetaCallback):
     and median fitness, step size, counts, and a picture of the best loss each generation, counted
     from 1 as in the log; folders count from 0, as ``history.csv`` does. Counts are
     those of each status, ``candidates/STATUS``, and of the candidates that a filter judged,
-    ``filters/NAME``, from the first generation in which it did.
+    ``filters/NAME``, from the first generation in which it did. With several objectives there are
+    the size and the hypervolume of the front, and its picture at the end.
 
     Args:
         top_k: Write the best of a generation only; ``None`` for all. TensorBoard's page selects
@@ -87,8 +89,10 @@ class CandidateCurves(MetaCallback):
         self._write_search(search, generation, evaluations)
 
     def on_search_end(self, search: Search) -> None:
-        """Close the ``search`` run."""
+        """Draw the front, if there are several objectives, and close the ``search`` run."""
         if self._search is not None:
+            if self.pictures and len(search.objectives) > 1 and len(search.front):
+                self._search.add_figure("front", drawn_front(search), search.searcher.generation)
             self._search.close()
             self._search = None
 
@@ -125,8 +129,10 @@ def generation_figures(search: Search, evaluations: list[Evaluation]) -> dict[st
     figures: dict[str, float] = {"diversity": search.searcher.diversity}
     if scores:
         figures |= {"fitness/median": statistics.median(scores), "fitness/generation": max(scores)}
-    if search.best is not None:
-        figures["fitness/best"] = search.best.fitness
+    if search.front.best is not None:
+        figures["fitness/best"] = search.front.best.evaluation.fitness
+    if len(search.objectives) > 1:
+        figures |= {"front/size": len(search.front), "front/hypervolume": search.hypervolume}
     for status in Status:
         count = sum(item.status is status for item in evaluations)
         figures[f"candidates/{status.value}"] = count

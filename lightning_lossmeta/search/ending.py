@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from lightning_lossmeta.artifacts import Artifact
+from lightning_lossmeta.artifacts import Artifact, UsualScores
 from lightning_lossmeta.callbacks.base import Search
+from lightning_lossmeta.callbacks.front import own_sign, save_front, volumes
 from lightning_lossmeta.families.hand_made import HandMadeFamily
 from lightning_lossmeta.search.finals import Choice, Standing, sentence
 
@@ -16,7 +17,8 @@ def save_choice(search: Search, artifact: Artifact, choice: Choice | None) -> No
 
     They are the same unless a usual loss did as well on fresh seeds. Then ``best.json`` holds that
     one, marked by ``not_learned``, its name, in its provenance. A loss of the user's own, which no
-    file can hold, leaves ``best.json`` the learned one, marked by ``keep``.
+    file can hold, leaves ``best.json`` the learned one, marked by ``keep``. Where the searcher
+    looked for a front, its members' files get what they had on fresh seeds.
 
     Args:
         search: The search.
@@ -24,6 +26,8 @@ def save_choice(search: Search, artifact: Artifact, choice: Choice | None) -> No
         choice: How it did beside the usual ones; ``None`` where they were not trained.
     """
     best = artifact
+    if choice is not None and choice.front:
+        _save_front(search, choice)
     if choice is not None:
         artifact.save(search.directory / "learned.json")
         if choice.keep_baseline and choice.baseline is not None:
@@ -42,6 +46,24 @@ def outcome(search: Search, choice: Choice) -> dict[str, Any]:
             "said": sentence(search, choice),
         }
     return found
+
+
+def _save_front(search: Search, choice: Choice) -> None:
+    """The files of the front, with what its members and the usual losses had on fresh seeds."""
+    scored = [item for item in choice.front if item.evaluation.objectives]
+    save_front(
+        search,
+        volumes(search),
+        {item.contender.candidate: item.evaluation.objectives for item in scored},
+        [
+            UsualScores(
+                item.contender.name, item.factor, own_sign(search, item.evaluation.objectives)
+            )
+            for item in choice.usual
+            if item.evaluation.objectives
+        ],
+        choice.learned.contender.candidate,
+    )
 
 
 def _baseline(search: Search, artifact: Artifact, kept: Standing) -> Artifact:

@@ -8,17 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from lightning_lossmeta._seeds import Purpose, derived_seed
 from lightning_lossmeta.callbacks.base import Search, shown_score
 from lightning_lossmeta.comparison.statistics import paired
 from lightning_lossmeta.comparison.verdict import LEVEL, p_text
-from lightning_lossmeta.data.episodes import held_out
 from lightning_lossmeta.evaluation import Evaluation, Status, mean_evaluation
-from lightning_lossmeta.evaluators.base import Evaluator, Job, ProgressFn, no_progress
-from lightning_lossmeta.families.base import LossFamily
+from lightning_lossmeta.evaluators.base import Evaluator, ProgressFn, no_progress
 from lightning_lossmeta.search.contenders import Contender, contenders
+from lightning_lossmeta.search.field import Field
 from lightning_lossmeta.search.selection import Finalists
-from lightning_lossmeta.task import Task
 
 #: How often the grid of learning rates is widened for losses whose best one lies at its edge.
 WIDENINGS = 2
@@ -56,12 +53,18 @@ class Choice:
         p_value: Of the paired one-tailed test that the learned one is better, times the number of
             learned losses that it was chosen from; of the opposite where it is worse.
         outcome: What the test says.
+        said: The same in words; empty for the usual ones.
+        front: How the members of a front did, where the searcher looked for one.
+        usual: How all of the usual losses did beside them.
     """
 
     learned: Standing
     baseline: Standing | None = None
     p_value: float = math.nan
     outcome: Outcome = "untested"
+    said: str = ""
+    front: tuple[Standing, ...] = ()
+    usual: tuple[Standing, ...] = ()
 
     @property
     def keep_baseline(self) -> bool:
@@ -93,7 +96,7 @@ def final_round(
     """
     session_factor = search.tasks[0].session.learning_rate_factor
     field = contenders(search, settings)
-    stand = _Field(search, evaluator, on_progress)
+    stand = Field(search, evaluator, on_progress)
     factors = _best_factors(stand, field, sorted(settings.learning_rate_factors))
     order = sorted(field, key=lambda item: -factors[item][1])
     learned = [item for item in order if item.learned]
@@ -102,7 +105,7 @@ def final_round(
     rows = [(item, factors[item][0]) for item in (*leaders, *usual)]
     results = stand.train([(*row, seed) for row in rows for seed in range(1, settings.seeds + 1)])
     standings = [
-        _standing(item, factor * session_factor, list(own))
+        standing(item, factor * session_factor, list(own))
         for (item, factor), own in zip(rows, _batched(results, settings.seeds), strict=True)
     ]
     return _choice(standings)
@@ -110,8 +113,8 @@ def final_round(
 
 def sentence(search: Search, choice: Choice) -> str:
     """What came out, in words; empty where nothing was compared."""
-    if choice.baseline is None:
-        return ""
+    if choice.said or choice.baseline is None:
+        return choice.said
     usual = choice.baseline.contender.name
     scores = [shown_score(search, item.evaluation) for item in (choice.learned, choice.baseline)]
     figures = f"{scores[0]:.4f} against {scores[1]:.4f} on validation data"
@@ -127,54 +130,8 @@ def sentence(search: Search, choice: Choice) -> str:
     return texts[choice.outcome]
 
 
-class _Field:
-    """Trains contenders on the tasks of a search with seeds that no generation has.
-
-    Where the data hold some back, it is those that they are scored on.
-    """
-
-    def __init__(self, search: Search, evaluator: Evaluator, on_progress: ProgressFn) -> None:
-        self._search = search
-        self._held = [replace(item, data=held_out(item.data, "val")) for item in search.tasks]
-        self._evaluator = evaluator
-        self._on_progress = on_progress
-        self._tasks: dict[tuple[int, int, float], Task] = {}
-        self._done = 0
-        self._asked = 0
-
-    def train(self, wanted: Sequence[tuple[Contender, float, int]]) -> list[Evaluation]:
-        """The mean over the tasks for each contender, learning-rate factor and seed."""
-        names = [task.name for task in self._search.tasks]
-        parts: list[list[Evaluation | None]] = [[None] * len(names) for _ in wanted]
-        self._asked += len(wanted) * len(names)
-        families: dict[LossFamily, list[int]] = {}
-        for place, (item, _, _) in enumerate(wanted):
-            families.setdefault(item.family, []).append(place)
-        for family, places in families.items():
-            pairs = list(itertools.product(places, range(len(names))))
-            jobs = [self._job(*wanted[place], number) for place, number in pairs]
-            for position, result in self._evaluator.run(jobs, family):
-                place, number = pairs[position]
-                parts[place][number] = result
-                self._done += 1
-                self._on_progress("finalists", self._done, self._asked)
-        return [mean_evaluation([item for item in own if item], names) for own in parts]
-
-    def _job(self, item: Contender, factor: float, seed: int, number: int) -> Job:
-        key = (number, seed, factor)
-        if key not in self._tasks:  # one object for equal tasks, which then train together
-            task = self._held[number]
-            own = factor * task.session.learning_rate_factor
-            self._tasks[key] = replace(
-                task,
-                seed=derived_seed(self._search.seed, Purpose.FINALISTS, seed, number),
-                session=replace(task.session, learning_rate_factor=own),
-            )
-        return Job(item.candidate, self._tasks[key])
-
-
 def _best_factors(
-    stand: _Field, field: Sequence[Contender], grid: Sequence[float]
+    stand: Field, field: Sequence[Contender], grid: Sequence[float]
 ) -> dict[Contender, tuple[float, float]]:
     """The best learning-rate factor of each contender, and its fitness there."""
     tried: dict[Contender, dict[float, float]] = {item: {} for item in field}
@@ -209,7 +166,14 @@ def _beyond(scores: dict[float, float]) -> float | None:
     return factor / STRIDE if factor == min(scores) else None
 
 
-def _standing(item: Contender, factor: float, results: list[Evaluation]) -> Standing:
+def standing(item: Contender, factor: float, results: list[Evaluation]) -> Standing:
+    """How a contender did: the mean over its seeds, if all of them have scores.
+
+    Args:
+        item: The contender.
+        factor: What learning rates were multiplied by.
+        results: Its evaluation with each seed.
+    """
     whole = all(result.objectives for result in results)
     mean = mean_evaluation(results, ["fresh seeds"] * len(results))
     if not whole and mean.status is Status.OK:

@@ -20,6 +20,7 @@ from lightning_lossmeta.evaluators.base import ProgressFn
 from lightning_lossmeta.search.ending import outcome, save_choice
 from lightning_lossmeta.search.final_comparison import final_comparison
 from lightning_lossmeta.search.finals import Choice, final_round
+from lightning_lossmeta.search.front_finals import front_round
 from lightning_lossmeta.search.generation import Engines, score_generation
 from lightning_lossmeta.search.run_folder import go_on, resume_hint
 from lightning_lossmeta.search.selection import Finalists, best_baseline
@@ -103,8 +104,8 @@ def run_search(
         comparison: How it is compared with others; not at all without.
 
     Raises:
-        SearchError: If every candidate of a generation failed, or neither a candidate nor a
-            baseline could be trained.
+        SearchError: If every candidate of a generation failed, none has a finite value of one of
+            several objectives, or neither a candidate nor a baseline could be trained.
         MachineError: If the machine or the data failed, with what to type to go on.
         KeyboardInterrupt: On Ctrl-C, with what to type to go on.
     """
@@ -164,6 +165,7 @@ def _generation(search: Search, generation: int, engines: Engines) -> None:
 
     evaluations = score_generation(search, generation, engines, on_progress)
     _refuse_if_all_failed(search, generation, evaluations)
+    _refuse_if_never_finite(search, generation, evaluations)
     search.searcher.tell(evaluations)
     search.evaluator_state = engines.evaluator.state_dict()
     for item in evaluations:
@@ -202,6 +204,27 @@ def _refuse_if_all_failed(
         )
 
 
+def _refuse_if_never_finite(
+    search: Search, generation: int, evaluations: Sequence[Evaluation]
+) -> None:
+    """Of several objectives one that no training can be scored by is no candidate's fault."""
+    trained = [item for item in evaluations if not item.filter]
+    several = len(search.objectives) > 1 and len(trained) > 1
+    if not several or not all(item.not_finite for item in trained):
+        return
+    if any(len(item.not_finite) == len(search.objectives) for item in trained):
+        return  # networks that diverged
+    for name in trained[0].not_finite:
+        if all(name in item.not_finite for item in trained):
+            raise SearchError(
+                f"Expected `{name}` to be finite for some candidate of generation "
+                f"{generation + 1}, but it is for none of {len(trained)} that were trained, while "
+                "their weights and other objectives are: look at what computes it, or leave it out "
+                "of the session's `objectives`.",
+                go_on(search),
+            )
+
+
 def _refuse_if_finalists_failed(search: Search, choice: Choice) -> None:
     standings = [choice.learned, *filter(None, [choice.baseline])]
     if all(item.evaluation.status is Status.FAILED for item in standings):
@@ -216,7 +239,8 @@ def _chosen(
     if search.best is not None:
         if finalists is None:
             return search.best, {}, None
-        choice = final_round(search, engines.evaluator, finalists, on_progress)
+        decide = front_round if search.searcher.seeks_front else final_round
+        choice = decide(search, engines.evaluator, finalists, on_progress)
         _refuse_if_finalists_failed(search, choice)
         described = {"finalists": asdict(finalists), **outcome(search, choice)}
         return choice.learned.evaluation, described, choice

@@ -47,7 +47,8 @@ def later_stages(
     usual = 0 if loss is None else len(baseline_losses(loss.link))
     stages = []
     if finalists is not None:
-        stages.append(Stage("finalists", _finalists(finalists, usual) * tasks))
+        foresee = _front_members if search.searcher.seeks_front else _finalists
+        stages.append(Stage("finalists", foresee(finalists, usual) * tasks))
     if comparison is not None:
         compared = tasks * (1 + usual)
         session = search.tasks[0].session
@@ -69,3 +70,10 @@ def _finalists(settings: Finalists, usual: int) -> int:
     baselines = usual if settings.baselines is None else len(settings.baselines)
     last = max(2, math.ceil(learned / 2)) + min(2, baselines)
     return (learned + baselines) * len(settings.learning_rate_factors) + last * settings.seeds
+
+
+def _front_members(settings: Finalists, usual: int) -> int:
+    """The same where members of a front are the finalists, of which there may be fewer."""
+    baselines = usual if settings.baselines is None else len(settings.baselines)
+    rows = settings.count + baselines * len(settings.learning_rate_factors)
+    return rows * settings.seeds

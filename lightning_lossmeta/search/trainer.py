@@ -17,6 +17,7 @@ from lightning_lossmeta.callbacks import (
     MetaCallback,
     Search,
     SearchCheckpoint,
+    SearchFront,
     SearchHistory,
     SearchProgress,
     TimeBudget,
@@ -115,8 +116,8 @@ class MetaLossTrainer(pl.Trainer):
             ValueError: If an argument is out of its range or does not fit the others.
             FileExistsError: If the run's folder exists.
             RunLockedError: If another process works in it.
-            SearchError: If every candidate of a generation failed, or neither a candidate nor a
-                baseline could be trained.
+            SearchError: If every candidate of a generation failed, none has a finite value of one
+                of several objectives, or neither a candidate nor a baseline could be trained.
             MachineError: If data, a disk or a worker are gone; says how to go on from there.
             KeyboardInterrupt: On Ctrl-C, after the state was saved.
 
@@ -299,7 +300,7 @@ class MetaLossTrainer(pl.Trainer):
         done is then in every other file.
         """
         given = [item for item in self.callbacks if isinstance(item, MetaCallback)]  # type: ignore[attr-defined]
-        for kind in (CandidateCurves, SearchHistory, SearchProgress, SearchCheckpoint):
+        for kind in (CandidateCurves, SearchHistory, SearchFront, SearchProgress, SearchCheckpoint):
             if not any(isinstance(item, kind) for item in given):
                 given.append(kind())
         if max_time is not None:

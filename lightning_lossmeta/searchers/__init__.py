@@ -6,6 +6,7 @@ from lightning_lossmeta.searchers.cmaes import CMAESSearcher
 from lightning_lossmeta.searchers.evolution import EvolutionStrategySearcher
 from lightning_lossmeta.searchers.genetic import GeneticProgrammingSearcher
 from lightning_lossmeta.searchers.gradient import GradientSearcher
+from lightning_lossmeta.searchers.nsga2 import NSGA2Searcher
 from lightning_lossmeta.searchers.proposed import ProposedExpressionSearcher
 from lightning_lossmeta.searchers.proposers import (
     CommandProposer,
@@ -26,6 +27,7 @@ __all__ = [
     "FormulaList",
     "GeneticProgrammingSearcher",
     "GradientSearcher",
+    "NSGA2Searcher",
     "ProposalRequest",
     "ProposedExpressionSearcher",
     "Proposer",

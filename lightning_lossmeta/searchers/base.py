@@ -27,11 +27,15 @@ class Searcher(HasExample, ABC):
         accepts_refined: Whether evaluations may come back with another theta than was asked, as a
             local search leaves it.
         accepts: Kinds of space that it can search; :meth:`start` refuses the others.
+        seeks_front: Whether it looks for a whole front of several objectives in place of the
+            largest fitness. :meth:`start` then refuses a single objective, and a search ends with
+            the knee of its front.
         objectives: What evaluations are scored by; known once the search has started.
     """
 
     accepts_refined: ClassVar[bool] = False
     accepts: ClassVar[tuple[type[Space], ...]] = (Space,)
+    seeks_front: ClassVar[bool] = False
     objectives: tuple[Objective, ...] = (Objective(),)
 
     def __init__(self) -> None:
@@ -99,13 +103,19 @@ class Searcher(HasExample, ABC):
 
         Raises:
             TypeError: If this searcher can't search such a space.
-            ValueError: If it can't search for so many objectives.
+            ValueError: If it can't search for so few objectives.
         """
         if not isinstance(space, self.accepts):
             kinds = " or ".join(kind.__name__ for kind in self.accepts)
             raise TypeError(
                 f"Expected a family whose space is of kind {kinds} for {type(self).__name__}, got "
                 f"{type(space).__name__}: choose another family or searcher."
+            )
+        if self.seeks_front and len(objectives) < 2:
+            raise ValueError(
+                f"Expected at least 2 objectives for {type(self).__name__}, which looks for a "
+                f"front of several, got {[item.monitor for item in objectives]}: name more in the "
+                "session's `objectives`, or choose another searcher, e.g. CMAESSearcher."
             )
         self.objectives = tuple(objectives)
         self._start(space, seed)

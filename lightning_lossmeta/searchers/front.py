@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lightning_lossmeta.evaluation import Evaluation
+from lightning_lossmeta.searchers.knee import knee
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,14 @@ class Front:
     def best(self) -> FrontEntry | None:
         """The entry with the highest fitness, of equal ones the first; ``None`` if it is empty."""
         return max(self._entries, key=lambda entry: entry.evaluation.fitness, default=None)
+
+    @property
+    def knee(self) -> FrontEntry | None:
+        """The :func:`~lightning_lossmeta.searchers.knee.knee`; ``None`` if the front is empty."""
+        if not self._entries:
+            return None
+        known = [entry.evaluation for entry in self._entries]
+        return self._entries[knee([e.objectives for e in known], [e.fitness for e in known])]
 
 
 def _covers(one: Evaluation, other: Evaluation) -> bool:

@@ -62,6 +62,7 @@ class RestartedSearcher(Searcher):
             )
         self.accepts = searcher.accepts  # type: ignore[misc]
         self.accepts_refined = searcher.accepts_refined  # type: ignore[misc]
+        self.seeks_front = searcher.seeks_front  # type: ignore[misc]
         self._current = searcher
         self._earlier: list[Candidate] = []
         self._round = 0

@@ -80,13 +80,17 @@ class Recorder(pl.Callback):
                 (step, values[name][index]) for step, values in self.scores if name in values
             )
         if not finite or not all(map(math.isfinite, objectives)):
+            pairs = zip(session.objectives, objectives, strict=True)
+            lost = tuple(item.monitor for item, value in pairs if not math.isfinite(value))
+            what = f"{', '.join(lost)}:" if finite else "weights or scores are"
             return Evaluation(
                 candidate,
                 status=Status.DIVERGED,
                 metrics={k: v for k, v in metrics.items() if math.isfinite(v)},
                 curves=curves,
                 seconds=seconds,
-                message="weights or scores are no longer finite",
+                message=f"{what} no longer finite",
+                not_finite=lost if finite else (),
             )
         weights = tuple(objective.weight for objective in session.objectives)
         return Evaluation(candidate, objectives, Status.OK, weights, metrics, curves, seconds)

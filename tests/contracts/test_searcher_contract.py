@@ -14,38 +14,48 @@ from lightning_lossmeta._fingerprint import fingerprint
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.families import ExpressionFamily, FiniteSpace, Space, TaylorFamily
-from lightning_lossmeta.searchers import CMAESSearcher, Searcher
+from lightning_lossmeta.searchers import CMAESSearcher, NSGA2Searcher, Searcher
+from lightning_lossmeta.task import Objective
 
 #: A space of each kind.
 SPACES = [TaylorFamily(start="mse").space, ExpressionFamily().space, FiniteSpace(("CE", "MSE"))]
 SEARCHERS = concrete_subclasses(Searcher)
+OBJECTIVES = (Objective("val_accuracy"), Objective("val_loss", "min"))
 
 
 @pytest.fixture(params=SEARCHERS, ids=lambda cls: cls.__name__)
 def make(request):
     def started(seed=0):
         searcher = request.param.example()
-        searcher.start(next(s for s in SPACES if isinstance(s, searcher.accepts)), seed)
+        space = next(s for s in SPACES if isinstance(s, searcher.accepts))
+        searcher.start(space, seed, _objectives(searcher))
         return searcher
 
     return started
 
 
-def _score(candidate, number):
-    """Some fitness, and now and then none."""
+def _objectives(searcher):
+    """As many objectives as a searcher needs."""
+    return OBJECTIVES[: 1 + searcher.seeks_front]
+
+
+def _score(candidate, number, count):
+    """Some objectives, and now and then none."""
     if number % 5 == 4:
         return Evaluation(candidate, status=Status.DIVERGED)
-    return Evaluation.scored(candidate, -sum((value - 0.3) ** 2 for value in candidate.theta))
+    scores = [-sum((value - best) ** 2 for value in candidate.theta) for best in (0.3, -0.2)]
+    return Evaluation.scored(candidate, *scores[:count])
 
 
 def _run(searcher, generations):
     for _ in range(generations):
-        searcher.tell([_score(c, i) for i, c in enumerate(searcher.ask())])
+        count = len(searcher.objectives)
+        searcher.tell([_score(c, i, count) for i, c in enumerate(searcher.ask())])
     return searcher
 
 
 def test_the_walk_finds_what_there_is():
-    assert CMAESSearcher in SEARCHERS
+    assert {CMAESSearcher, NSGA2Searcher} <= set(SEARCHERS)
 
 
 def test_candidates_are_finite_and_plain(make):
@@ -109,7 +119,7 @@ def test_takes_the_spaces_that_it_accepts_and_no_others(make):
     kinds = " or ".join(kind.__name__ for kind in searcher.accepts)
     for space in (*SPACES, Unknown(), object(), ("a", "b"), None):
         if isinstance(space, searcher.accepts):
-            searcher.start(space, 0)
+            searcher.start(space, 0, _objectives(searcher))
             assert searcher.ask()
             continue
         with pytest.raises(TypeError) as refusal:
@@ -127,6 +137,18 @@ def test_a_refused_space_leaves_the_search_as_it_was(make):
         searcher.start(object(), 0)
     assert searcher.ask() == asked
     assert searcher.generation == 2
+
+
+def test_one_that_seeks_a_front_refuses_a_single_objective_and_stays_as_it_was(make):
+    searcher = _run(make(), 2)
+    asked = searcher.ask()
+    space = next(s for s in SPACES if isinstance(s, searcher.accepts))
+    if not searcher.seeks_front:
+        searcher.start(space, 0)
+        return
+    with pytest.raises(ValueError, match=r"at least 2 objectives .*\['val_accuracy'\]"):
+        searcher.start(space, 0)
+    assert searcher.ask() == asked
 
 
 def test_what_accepts_nothing_in_particular_gets_any_space():

@@ -2,6 +2,7 @@
 
 from lightning_lossmeta.callbacks.fitness.attacked import AttackedAccuracy
 from lightning_lossmeta.callbacks.fitness.base import Fitness
+from lightning_lossmeta.callbacks.fitness.calibration import CalibrationFitness
 from lightning_lossmeta.callbacks.fitness.comparison_scores import ComparisonScores
 from lightning_lossmeta.callbacks.fitness.fgsm import FGSMFitness
 from lightning_lossmeta.callbacks.fitness.noisy_accuracy import NoisyAccuracy
@@ -9,6 +10,7 @@ from lightning_lossmeta.callbacks.fitness.pgd import PGDFitness
 
 __all__ = [
     "AttackedAccuracy",
+    "CalibrationFitness",
     "ComparisonScores",
     "FGSMFitness",
     "Fitness",

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torchmetrics import Metric
-from torchmetrics.classification import MulticlassCalibrationError
 
 from lightning_lossmeta.callbacks.fitness.base import SCORED, Fitness
+from lightning_lossmeta.callbacks.fitness.calibration import CalibrationError
+from lightning_lossmeta.callbacks.fitness.class_targets import class_indices
 from lightning_lossmeta.modules.networks import Networks
 
 #: Names of what is logged.
@@ -59,7 +60,7 @@ class ComparisonScores(Fitness):
             return {}
         outputs = networks.outputs(inputs).float()
         targets = networks.own(target)
-        if (classes := _class_indices(outputs, targets)) is not None:
+        if (classes := class_indices(outputs, targets)) is not None:
             name = VALIDATION if part == _SELECTION else part
             return {name: (outputs.argmax(dim=-1) == classes).float()}
         if part == _SELECTION and outputs.dim() == 3 and outputs.shape == targets.shape:
@@ -68,37 +69,11 @@ class ComparisonScores(Fitness):
 
     def metrics(self, part: str, outputs: Tensor, target: Tensor) -> Mapping[str, Metric]:
         """The calibration error of classifiers on what scores the fit."""
-        if part != SCORED or _class_indices(outputs, target) is None:
+        if part != SCORED or class_indices(outputs, target) is None:
             return {}
-        return {CALIBRATION: _CalibrationError(outputs.shape[-1])}
-
-
-class _CalibrationError(MulticlassCalibrationError):
-    """The expected calibration error of logits, in float32 whatever precision they have."""
-
-    def update(self, preds: Tensor, target: Tensor) -> None:
-        classes = target.argmax(dim=-1) if target.is_floating_point() else target
-        super().update(preds.float().softmax(dim=-1), classes)
+        return {CALIBRATION: CalibrationError(outputs.shape[-1])}
 
 
 def _batches(inputs: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     starts = range(0, len(target), BATCH)
     return ((inputs[start : start + BATCH], target[start : start + BATCH]) for start in starts)
-
-
-def _class_indices(outputs: Tensor, target: Tensor) -> Tensor | None:
-    """Class indices (C, B) of targets for logits (C, B, n), the likeliest of probabilities.
-
-    ``None`` where targets are neither indices (C, B) nor rows (C, B, n) that add up to one, and of
-    a single output, which tells no classes apart.
-    """
-    if outputs.dim() != 3 or outputs.shape[-1] < 2:
-        return None
-    if not target.is_floating_point():
-        return target if target.dim() == 2 else None
-    if target.shape != outputs.shape:
-        return None
-    rounding = target.shape[-1] * max(1e-5, torch.finfo(target.dtype).eps)
-    sums = target.float().sum(dim=-1)
-    probabilities = bool((target >= 0).all()) and bool(((sums - 1).abs() <= rounding).all())
-    return target.argmax(dim=-1) if probabilities else None

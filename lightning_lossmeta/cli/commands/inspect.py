@@ -41,7 +41,8 @@ def _parser() -> argparse.ArgumentParser:
         "losses",
         nargs="+",
         metavar="LOSS",
-        help="a learned loss (JSON file), or the name of a ready one (see lossmeta zoo)",
+        help="a learned loss (JSON file), the name of a ready one (see lossmeta zoo), or the "
+        "folder of a search for several objectives, whose front is listed and drawn",
     )
     parser.add_argument(
         "--classes",
@@ -77,8 +78,13 @@ def _inspect(options: argparse.Namespace) -> None:
     from lightning_lossmeta.artifacts import find_loss
     from lightning_lossmeta.cli.tables import key_figures, provenance
 
-    import_families(options.modules, options.losses)
-    ready_losses = [find_loss(text) for text in dict.fromkeys(options.losses)]
+    texts = list(dict.fromkeys(options.losses))
+    if runs := _fronts(texts, options.out):
+        texts = [text for text in texts if text not in runs]
+        if not texts:
+            return
+    import_families(options.modules, texts)
+    ready_losses = [find_loss(text) for text in texts]
     named = dict(zip(_labels(ready_losses), ready_losses, strict=True))
     chosen = list(dict.fromkeys(options.figure or ["loss"]))
     problem = _common_problem(named)
@@ -95,6 +101,20 @@ def _inspect(options: argparse.Namespace) -> None:
     for kind, path in _paths(options.out, ready_losses, chosen).items():
         written = _DRAW[problem](kind, losses, num_classes, options.published, path)
         out.print(f"{kind} figure: {written}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _fronts(texts: list[str], out: Path | None) -> list[str]:
+    """Show the fronts of those that are folders of runs, and return these."""
+    from lightning_lossmeta.cli.fronts import has_front, show_front
+
+    runs = [text for text in texts if has_front(text)]
+    for text in runs:
+        run = Path(text).expanduser()
+        if out is None or out.suffix.lower() in _FORMATS:
+            show_front(run, out)
+        else:
+            show_front(run, out / "front.png")
+    return runs
 
 
 def _common_problem(named: dict[str, ReadyLoss]) -> str:
