@@ -17,6 +17,7 @@ from lightning_lossmeta.callbacks.fitness import (
 )
 from lightning_lossmeta.callbacks.history import SearchHistory
 from lightning_lossmeta.callbacks.inject import InjectLoss
+from lightning_lossmeta.callbacks.landscape import LossLandscape
 from lightning_lossmeta.callbacks.learning_rate import LearningRateFactor
 from lightning_lossmeta.callbacks.normalisation import LossNormalisation
 from lightning_lossmeta.callbacks.progress import SearchProgress
@@ -34,6 +35,7 @@ __all__ = [
     "InjectLoss",
     "InvariantCheck",
     "LearningRateFactor",
+    "LossLandscape",
     "LossNormalisation",
     "MetaCallback",
     "NoisyAccuracy",
