@@ -5,7 +5,7 @@ invariant, the published one, and none, with populations of 20 and 40. What an i
 costs no training: a search goes on for as many generations as it takes until each has had the same
 number of trainings, and what its last generation has beyond that is not trained. The five best
 candidates meet on fresh seeds; the loss that comes out is trained with ten more, the same for all
-searches, at real length, and scored on the test images.
+searches, at real length and at that of the search's sessions, and scored on the test images.
 
 The task is scikit-learn's digits with a 64-64-10 network. Each search is one JSON file, and those
 that are there are not run again::
@@ -37,7 +37,7 @@ from lightning_lossmeta.comparison import ComparisonConfig, compare_losses
 from lightning_lossmeta.data import DigitsDataModule
 from lightning_lossmeta.evaluation import Evaluation, Status
 from lightning_lossmeta.evaluators import PopulationEvaluator
-from lightning_lossmeta.families import TaylorFamily
+from lightning_lossmeta.families import TaylorFamily, TaylorLoss
 from lightning_lossmeta.losses import CrossEntropy, MeanSquaredError
 from lightning_lossmeta.losses.base import LossFunction
 from lightning_lossmeta.models import MLP
@@ -98,11 +98,11 @@ def module() -> SupervisedModule:
     )
 
 
-def scores(losses: Mapping[str, nn.Module]) -> dict[str, list[float]]:
-    """Test accuracy of losses at real length, with the seeds that all losses are scored with."""
-    task = Task(module, DigitsDataModule(batch_size=100), _session(REAL_STEPS))
+def scores(losses: Mapping[str, nn.Module], steps: int) -> dict[str, list[float]]:
+    """Test accuracy of losses after some steps, with the seeds that all losses are scored with."""
+    task = Task(module, DigitsDataModule(batch_size=100), _session(steps))
     settings = ComparisonConfig(seeds=FINAL_SEEDS, learning_rate_factors=(1.0,))
-    rows = compare_losses(losses, task, PopulationEvaluator(), settings)
+    rows = compare_losses(losses, task, PopulationEvaluator(), settings, repeats=True)
     return {row.name: list(row.scores) for row in rows}
 
 
@@ -143,7 +143,7 @@ def search(test: str, population: int, seed: int, trainings: int) -> dict[str, A
     rejected = budget.filters[InvariantCheck.__name__]
     return {
         "theta": list(result.artifact.candidate.theta),
-        "accuracies": scores({"learned": loss})["learned"],
+        "accuracies": scores({"learned": loss}, REAL_STEPS)["learned"],
         "fitness": budget.fitness,
         "asked": budget.trained + rejected,
         "rejected": rejected,
@@ -205,7 +205,11 @@ def main() -> None:
     parser.add_argument("--cells", type=Path, default=Path("runs/invariant_searches"))
     given = parser.parse_args()
     cells = measure(given.cells, given.populations, given.seeds, given.trainings)
-    usual = scores({"cross-entropy": CrossEntropy(), "mean squared error": MeanSquaredError()})
+    baselines = {"cross-entropy": CrossEntropy(), "mean squared error": MeanSquaredError()}
+    usual = scores(baselines, REAL_STEPS)
+    short = scores({str(i): TaylorLoss(cell["theta"]) for i, cell in enumerate(cells)}, STEPS)
+    for i, cell in enumerate(cells):
+        cell["short_accuracies"] = short[str(i)]
     show(cells, usual)
     print(save("invariant_searches", {"usual": usual, "searches": cells}, seeds=given.seeds).name)
 

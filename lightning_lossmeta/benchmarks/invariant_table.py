@@ -37,24 +37,29 @@ def summary(cells: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         finals, others = _finals(own), _finals(plain)
         trained = [value for cell in own for value in cell["fitness"]]
         first, second = (np.concatenate([c["accuracies"] for c in part]) for part in (own, plain))
-        rows.append(
-            {
-                "population": " and ".join(map(str, chosen)),
-                "invariant": test,
-                "accuracy": float(np.mean(finals)),
-                "accuracy_std": float(np.std(finals, ddof=1)) if len(finals) > 1 else math.nan,
-                "validation": float(np.mean([max(cell["fitness"]) for cell in own])),
-                "rejected": sum(cell["rejected"] for cell in own) / sum(c["asked"] for c in own),
-                "train": float(np.mean(np.array(trained) > TRAINS)),
-                "trained": float(np.mean([cell["trained"] for cell in own])),
-                "seconds": float(np.mean([cell["search_s"] for cell in own])),
-                "p": math.nan if test == "none" else paired(finals, others),
-                "p_two_sided": math.nan
-                if test == "none"
-                else paired(finals, others, alternative="two-sided"),
-                "p_welch_of_trainings": math.nan if test == "none" else welch(first, second),
-            }
-        )
+        row = {
+            "population": " and ".join(map(str, chosen)),
+            "invariant": test,
+            "accuracy": float(np.mean(finals)),
+            "accuracy_std": float(np.std(finals, ddof=1)) if len(finals) > 1 else math.nan,
+            "short": float(np.mean([np.mean(cell["short_accuracies"]) for cell in own])),
+            "validation": float(np.mean([max(cell["fitness"]) for cell in own])),
+            "rejected": sum(cell["rejected"] for cell in own) / sum(c["asked"] for c in own),
+            "train": float(np.mean(np.array(trained) > TRAINS)),
+            "trained": float(np.mean([cell["trained"] for cell in own])),
+            "seconds": float(np.mean([cell["search_s"] for cell in own])),
+            "p": paired(finals, others),
+            "p_two_sided": paired(finals, others, "two-sided"),
+            "p_short_two_sided": paired(
+                _finals(own, "short_accuracies"),
+                _finals(plain, "short_accuracies"),
+                "two-sided",
+            ),
+            "p_welch_of_trainings": welch(first, second),
+        }
+        if test == "none":
+            row |= {name: math.nan for name in row if name.startswith("p_") or name == "p"}
+        rows.append(row)
     return rows
 
 
@@ -69,8 +74,8 @@ def _of(
     return sorted(own, key=lambda c: (c["settings"]["population"], c["settings"]["seed"]))
 
 
-def _finals(cells: Sequence[Mapping[str, Any]]) -> list[float]:
-    return [float(np.mean(cell["accuracies"])) for cell in cells]
+def _finals(cells: Sequence[Mapping[str, Any]], name: str = "accuracies") -> list[float]:
+    return [float(np.mean(cell[name])) for cell in cells]
 
 
 def show(cells: Sequence[Mapping[str, Any]], usual: Mapping[str, Sequence[float]]) -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,11 +20,13 @@ _EXACT = 8
 
 
 class RankCorrelation(NamedTuple):
-    """Spearman's rank correlation of width and generalisation gap.
+    """Spearman's rank correlation of width and how a network generalises.
 
-    Flat landscapes that generalise better make it negative.
+    Flat landscapes that generalise better make it negative with the gap, and positive with test
+    accuracy.
 
     Args:
+        score: ``"gap"``, training less test accuracy, or ``"test accuracy"``.
         part: The data that the width is taken on.
         over: ``"networks"``: all of them; ``"losses"``: the mean of each loss; ``"networks of one
             loss"``: how far each network lies from the mean of its loss.
@@ -33,6 +36,7 @@ class RankCorrelation(NamedTuple):
         pairs: How many.
     """
 
+    score: str
     part: str
     over: str
     rho: float
@@ -74,27 +78,29 @@ def spearman(first: npt.ArrayLike, second: npt.ArrayLike) -> tuple[float, float]
 
 
 def rank_correlations(networks: Sequence[NetworkLandscape]) -> list[RankCorrelation]:
-    """How width and generalisation gap go together, over networks and over losses.
+    """How width goes with generalisation gap and test accuracy, over networks and losses.
 
     Args:
         networks: Of classifiers; others give no correlation.
     """
     names = list(dict.fromkeys(item.loss for item in networks))
-    gaps = np.array([item.gap for item in networks])
-    if not len(gaps) or not np.isfinite(gaps).all():
+    if not networks or not all(item.accuracies for item in networks):
         return []
     of = np.array([names.index(item.loss) for item in networks])
+    scores = {
+        "gap": np.array([item.gap for item in networks]),
+        "test accuracy": np.array([item.accuracies["test"] for item in networks]),
+    }
     found = []
-    for part in PARTS:
+    for (score, values), part in product(scores.items(), PARTS):
         widths = np.array([item.width(part) for item in networks])
-        means = [np.array([v[of == k].mean() for k in range(len(names))]) for v in (widths, gaps)]
-        centred = widths - means[0][of], gaps - means[1][of]
-        for over, (x, y) in (
-            ("networks", (widths, gaps)),
-            ("losses", (means[0], means[1])),
-            ("networks of one loss", centred),
+        x, y = (np.array([v[of == k].mean() for k in range(len(names))]) for v in (widths, values))
+        for over, pairs in (
+            ("networks", (widths, values)),
+            ("losses", (x, y)),
+            ("networks of one loss", (widths - x[of], values - y[of])),
         ):
-            found.append(RankCorrelation(part, over, *spearman(x, y), len(x)))
+            found.append(RankCorrelation(score, part, over, *spearman(*pairs), len(pairs[0])))
     return found
 
 

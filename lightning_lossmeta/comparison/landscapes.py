@@ -167,7 +167,8 @@ def network_landscapes(
             module, own = trained(method, variant)
             done += 1
             if all_finite(module):
-                item = _around(module, own, variant, landscapes)
+                with isolate_rng():  # order of batches, augmentation
+                    item = _around(module, own, variant, landscapes)
                 found.append(replace(item, loss=name, number=number, factor=factor))
     progress(task.name, done, count)
     return found
@@ -240,9 +241,8 @@ def _batches(
 
     Training batches are augmented for statistics alone, as in the training that made these.
     """
-    with isolate_rng():
-        seed_all(seed)
-        data.trainer.training = augmented
-        loader = data.train_dataloader() if part == "training" else data.val_dataloader()
-        for batch in loader:
-            yield pair_of(transferred(batch, module, data, module.device))
+    seed_all(seed)
+    data.trainer.training = augmented
+    loader = data.train_dataloader() if part == "training" else data.val_dataloader()
+    for batch in loader:
+        yield pair_of(transferred(batch, module, data, module.device))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from lightning_lossmeta.comparison.progress import ComparisonProgress
 from lightning_lossmeta.comparison.verdict import p_text
 
 #: The columns of the table that say how wide flat intervals are.
-_WIDTHS = [text for part in PARTS for text in (f"width, {part}", "p")]
+_WIDTHS = [text for part in PARTS for text in (f"width,\n{part}", "p")]
 
 
 def main(argv: list[str]) -> int:
@@ -72,8 +73,9 @@ def _show(networks: Sequence[NetworkLandscape], baseline: str, task: str) -> Non
     """Print the table of widths and the rank correlations."""
     out = console()
     table = Table(title=f"{task}: {networks[0].statistics}", title_justify="left")
-    for column in ("loss", "rate x", *PARTS, "gap", *_WIDTHS):
-        table.add_column(column, justify="left" if column == "loss" else "right")
+    table.add_column("loss")
+    for column in ("rate x", *PARTS, "gap", *_WIDTHS):
+        table.add_column(column, justify="right", no_wrap=True)
     for row in summary(networks, baseline):
         accuracies = [_number(row[f"{part} accuracy"]) for part in PARTS]
         widths = [text for part in PARTS for text in _width(row, part)]
@@ -87,12 +89,14 @@ def _show(networks: Sequence[NetworkLandscape], baseline: str, task: str) -> Non
             f"{edges} flat intervals reach the end of their curve, so that the widths of these are "
             "at least what is said: --landscape.reach"
         )
-    for item in rank_correlations(networks):
-        if not math.isnan(item.rho):
-            out.print(
-                f"width on {item.part} data and gap, over {item.over}: rank correlation "
-                f"{item.rho:+.2f}, p = {p_text(item.p)}, n = {item.pairs}"
-            )
+    for (score, part), items in groupby(rank_correlations(networks), lambda i: (i.score, i.part)):
+        shown = [
+            f"over {item.over} {item.rho:+.2f} (p = {p_text(item.p)}, n = {item.pairs})"
+            for item in items
+            if not math.isnan(item.rho)
+        ]
+        if shown:
+            out.print(f"Rank correlation of width on {part} data and {score}: {', '.join(shown)}")
 
 
 def _number(value: float) -> str:
