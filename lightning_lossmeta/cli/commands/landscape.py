@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,13 @@ from rich.table import Table
 
 from lightning_lossmeta._names import safe_names
 from lightning_lossmeta.artifacts import write_atomic
-from lightning_lossmeta.cli.compare.request import Request, found_factors, parse, reported
+from lightning_lossmeta.cli.compare.request import (
+    Request,
+    Settings,
+    found_factors,
+    parse,
+    reported,
+)
 from lightning_lossmeta.cli.shell import console
 from lightning_lossmeta.comparison.landscape_report import (
     curves_csv,
@@ -35,6 +42,17 @@ from lightning_lossmeta.comparison.verdict import p_text
 _WIDTHS = [text for part in PARTS for text in (f"width,\n{part}", "p")]
 
 
+@dataclass
+class LandscapeSettings(Settings):
+    """What landscapes are drawn of; the rest is that of a comparison.
+
+    Args:
+        landscape: How they are drawn.
+    """
+
+    landscape: LandscapeConfig = field(default_factory=LandscapeConfig)
+
+
 def main(argv: list[str]) -> int:
     """Train with each loss of a comparison's configuration and look around the networks.
 
@@ -44,7 +62,7 @@ def main(argv: list[str]) -> int:
     Returns:
         The exit status.
     """
-    return reported(lambda: _run(parse(argv, "landscape", __doc__, LandscapeConfig)))
+    return reported(lambda: _run(parse(argv, "landscape", __doc__, LandscapeSettings)))
 
 
 def _run(request: Request) -> None:
@@ -56,7 +74,7 @@ def _run(request: Request) -> None:
         own = {loss: factors.get((name, loss), 1.0) for loss in request.losses}
         with ComparisonProgress() as progress:
             networks = network_landscapes(
-                request.losses, task, request.comparison, request.own, own, progress
+                request.losses, task, request.comparison, request.settings.landscape, own, progress
             )
         missing = request.comparison.seeds * len(request.losses) - len(networks)
         if missing:
@@ -125,7 +143,7 @@ def _written(
             loss: {key: of_networks(own, part, key) for key in own[0].curves[part]}
             for loss, own in _by_loss(networks).items()
         }
-    settings: LandscapeConfig = request.own
+    settings: LandscapeConfig = request.settings.landscape
     title = f"{name}: {request.comparison.seeds} networks a loss, {settings.directions} directions"
     figure = landscape_figure(networks[0].alphas, curves, title, networks[0].statistics)
     paths = [save_figure(figure, stem.with_suffix(".png"))]
