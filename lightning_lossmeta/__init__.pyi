@@ -23,6 +23,7 @@ from .callbacks import (
     InjectLoss as InjectLoss,
     InvariantCheck as InvariantCheck,
     LearningRateFactor as LearningRateFactor,
+    LossLandscape as LossLandscape,
     LossNormalisation as LossNormalisation,
     MetaCallback as MetaCallback,
     NoisyAccuracy as NoisyAccuracy,

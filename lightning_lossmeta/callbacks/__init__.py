@@ -19,6 +19,7 @@ from lightning_lossmeta.callbacks.fitness import (
 from lightning_lossmeta.callbacks.front import SearchFront
 from lightning_lossmeta.callbacks.history import SearchHistory
 from lightning_lossmeta.callbacks.inject import InjectLoss
+from lightning_lossmeta.callbacks.landscape import LossLandscape
 from lightning_lossmeta.callbacks.learning_rate import LearningRateFactor
 from lightning_lossmeta.callbacks.normalisation import LossNormalisation
 from lightning_lossmeta.callbacks.progress import SearchProgress
@@ -37,6 +38,7 @@ __all__ = [
     "InjectLoss",
     "InvariantCheck",
     "LearningRateFactor",
+    "LossLandscape",
     "LossNormalisation",
     "MetaCallback",
     "NoisyAccuracy",

@@ -3,6 +3,11 @@
 from lightning_lossmeta.comparison.attack import AttackConfig, AttackedLoss, attack_losses
 from lightning_lossmeta.comparison.attack_report import AttackReport
 from lightning_lossmeta.comparison.compare import ComparisonConfig, check_methods, compare_losses
+from lightning_lossmeta.comparison.landscapes import (
+    LandscapeConfig,
+    NetworkLandscape,
+    network_landscapes,
+)
 from lightning_lossmeta.comparison.methods import Method
 from lightning_lossmeta.comparison.named_losses import NamedLosses
 from lightning_lossmeta.comparison.pooling import best_searches, pooled
@@ -22,8 +27,10 @@ __all__ = [
     "AttackedLoss",
     "ComparisonConfig",
     "ComparisonError",
+    "LandscapeConfig",
     "Method",
     "NamedLosses",
+    "NetworkLandscape",
     "Report",
     "Row",
     "RunStore",
@@ -31,6 +38,7 @@ __all__ = [
     "best_searches",
     "check_methods",
     "compare_losses",
+    "network_landscapes",
     "pooled",
     "refuse_if_all_failed",
     "verdict",

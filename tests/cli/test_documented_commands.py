@@ -14,7 +14,7 @@ from lightning_lossmeta.cli.yaml_files import read_yaml
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "checkpoints" / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
-PARSED = ("search", "compare", "attack", "embed", "learning", "fit")
+PARSED = ("search", "compare", "attack", "embed", "landscape", "learning", "fit")
 PROJECT = """
 from lightning_lossmeta import DigitsDataModule as MyData
 from strangers import StrangersNet as MyModule

@@ -37,7 +37,7 @@ def test_the_trainers_options_have_a_page_of_their_own(narrow, capsys):
     assert "--help.trainer" in _help(capsys, "fit", "--help")
 
 
-@pytest.mark.parametrize("command", ["compare", "embed", "learning"])
+@pytest.mark.parametrize("command", ["compare", "embed", "landscape", "learning"])
 def test_compare_lists_no_module_of_torch(command, narrow, capsys):
     page = _help(capsys, command, "--help")
     assert len(page.splitlines()) < 160
