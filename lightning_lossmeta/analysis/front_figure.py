@@ -19,7 +19,7 @@ Array = npt.NDArray[np.float64]
 
 #: Objectives that are drawn, each against each.
 MOST = 4
-#: Candidates further off than this many times the front's own extent are left out.
+#: Points further off than this many times the front's own extent are left out.
 FAR = 3.0
 
 
@@ -67,7 +67,8 @@ def front_figure(
     dots = None
     for axes, (i, j) in zip(panels, pairs, strict=False):
         pick = [i, j]
-        shown = _near(points[:, pick], members[:, pick])
+        low, high = _window(points[:, pick], members[:, pick])
+        shown = _inside(points[:, pick], low, high)
         dots = axes.scatter(
             *points[shown][:, pick].T,
             c=1 + np.asarray(generations)[shown],
@@ -82,9 +83,11 @@ def front_figure(
         _draw_fresh(axes, members[:, pick], None if again is None else again[:, pick])
         for (name, own), marker in zip(known.items(), itertools.cycle("sDv^P*"), strict=False):
             style = {"color": GREY, "linestyle": ":", "linewidth": 1.0, "markersize": 7}
-            axes.plot(*own[:, pick].T, marker=marker, label=f"{name}, fresh seeds", **style)
-        hidden = int((~shown).sum())
-        tidy(axes, f"{hidden} candidates lie beyond" if hidden else "", _label(objectives[i]))
+            rows_shown = own[:, pick][_inside(own[:, pick], low, high)]
+            axes.plot(*rows_shown.T, marker=marker, label=f"{name}, fresh seeds", **style)
+        everything = [points, *known.values()]
+        hidden = sum(int((~_inside(own[:, pick], low, high)).sum()) for own in everything)
+        tidy(axes, f"{hidden} points lie beyond" if hidden else "", _label(objectives[i]))
         axes.set_ylabel(_label(objectives[j]))
         axes.title.set_fontsize(8)
     if dots is not None and len(points):
@@ -128,16 +131,19 @@ def _draw_fresh(axes: Axes, members: Array, fresh: Array | None) -> None:
             label = "_"
 
 
-def _near(points: Array, members: Array) -> npt.NDArray[np.bool_]:
-    """Which candidates lie so near the front that it can still be seen beside them."""
+def _window(points: Array, members: Array) -> tuple[Array, Array]:
+    """What is drawn, so near to the front that it can still be seen: its least and largest."""
     if not len(members) or not len(points):
-        return np.ones(len(points), dtype=bool)
+        return np.full(2, -np.inf), np.full(2, np.inf)
     low, high = members.min(axis=0), members.max(axis=0)
     middle = np.median(points, axis=0)
     spread = np.maximum(high - low, np.abs(middle - (low + high) / 2))
-    inside = (points >= low - FAR * spread) & (points <= high + FAR * spread)
-    near: npt.NDArray[np.bool_] = inside.all(axis=1) | (spread == 0).any()
-    return near
+    spread = np.where(spread > 0, spread, np.inf)
+    return low - FAR * spread, high + FAR * spread
+
+
+def _inside(points: Array, low: Array, high: Array) -> npt.NDArray[np.bool_]:
+    return np.asarray(((points >= low) & (points <= high)).all(axis=1))
 
 
 def _table(values: npt.ArrayLike, objectives: Sequence[tuple[str, str]]) -> Array:

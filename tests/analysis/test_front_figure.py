@@ -51,10 +51,12 @@ def test_fresh_scores_and_usual_losses_stand_beside():
 
 def test_candidates_far_off_do_not_hide_the_front():
     points = np.vstack([POINTS, [[0.1, 1e9]]])
-    axes = front_figure(NAMES[:2], points, [0] * 5, FRONT).axes[0]
+    usual = {"MSE": [(-9.0, 0.3), (0.6, 0.3)]}
+    axes = front_figure(NAMES[:2], points, [0] * 5, FRONT, usual=usual).axes[0]
     assert len(axes.collections[0].get_offsets()) == 4
-    assert axes.get_title() == "1 candidates lie beyond"
+    assert axes.get_title() == "2 points lie beyond"
     assert axes.get_ylim()[1] < 2
+    assert axes.get_xlim()[0] > 0
 
 
 @pytest.mark.parametrize(("count", "panels"), [(2, 1), (3, 3), (4, 6), (5, 6)])
