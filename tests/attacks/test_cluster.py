@@ -46,9 +46,8 @@ class Nodes:
         found = []
         for entry in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                if (entry / "cmdline").read_bytes().startswith(b"ray::lossmeta") and self._own(
-                    entry
-                ):
+                working = (entry / "cmdline").read_bytes().startswith(b"ray::lossmeta")
+                if working and _under(int(entry.name), os.getpid()):
                     found.append(int(entry.name))
         return found
 
