@@ -27,6 +27,7 @@ SLOW_COMMANDS = {
     "compare": False,
     "embed": False,
     "attack": False,
+    "landscape": False,
 }
 _OPTION = re.compile(r"^ +(?:-\w[^,\n]*, )?(--[\w.+-]+)", re.MULTILINE)
 

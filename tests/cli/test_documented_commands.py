@@ -33,7 +33,7 @@ def _of_pages():
         lines += re.findall(r"`(lossmeta [^`]+)`", " ".join(rest.split()))
         for line in lines:
             if found := re.search(rf"lossmeta (?:{'|'.join(PARSED)}) .*", line):
-                yield found[0].split("; ")[0]
+                yield found[0].split("; ")[0].removesuffix(" &")
 
 
 def _of_comments():

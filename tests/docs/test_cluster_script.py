@@ -50,7 +50,7 @@ def test_when_its_time_is_up_it_ends_the_driver_and_is_queued_again(start, tmp_p
     job.send_signal(signal.SIGUSR1)
     assert job.wait(120) == 0
     first, *others = _told(tmp_path)
-    assert first.startswith("lossmeta search --config search.yaml --run_dir")
+    assert first.startswith("lossmeta search --config configs/search/quickstart.yaml --run_dir")
     assert "--evaluator SubmititEvaluator --evaluator.folder" in first
     assert others == ["stopped", "scontrol requeue 17"]
 

@@ -21,7 +21,9 @@ def concrete_subclasses(base):
     concrete = {
         cls
         for cls in all_subclasses(base)
-        if cls.__module__.startswith("lightning_lossmeta.") and not inspect.isabstract(cls)
+        if cls.__module__.startswith("lightning_lossmeta.")
+        and not cls.__module__.startswith(SKIPPED)
+        and not inspect.isabstract(cls)
     }
     return sorted(concrete, key=lambda cls: cls.__qualname__)
 
