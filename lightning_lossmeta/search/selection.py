@@ -22,11 +22,10 @@ class Finalists:
     The best fitness of hundreds of short fits is partly luck. So the first few are trained again on
     fresh seeds, and with them what the searcher recommends, the start of the search, and the usual
     losses; a learned loss that is not better than the best of these is not what a search ends with.
-    Where the searcher looks for a front of several objectives, its members are trained again.
+    Where the searcher looks for a front of several objectives, the best are its members.
 
     Args:
-        count: How many of the best candidates are trained again, or members of the front at the
-            most.
+        count: How many of the best candidates are trained again.
         seeds: On how many fresh seeds the better half of them is trained.
         baselines: Names of the ready losses that they are held against; none if empty. By default
             those that are usual for the problem, and the loss that the user's module has.
