@@ -90,7 +90,7 @@ class MetaLossTrainer(pl.Trainer):
                 ``val_accuracy`` by default. Precision, devices and gradient clipping are this
                 trainer's.
             family: What is learned; TaylorGLO's 8 parameters by default.
-            searcher: Proposes candidates; CMA-ES with a population of 20 by default.
+            searcher: Proposes candidates; CMA-ES by default.
             refiner: Improves candidates before they are trained; by default they stay as they are.
             evaluator: Trains them; by default the fastest for this task, measured.
             allocation: Which trainings a generation is spent on; one a candidate and task by
