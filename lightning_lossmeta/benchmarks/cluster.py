@@ -6,12 +6,14 @@ a generation cost the driver follows, on paper, how well many workers would be u
     python -m lightning_lossmeta.benchmarks.cluster
 
 All workers are on this machine: networks cost more, mostly while data travel to a worker. Times are
-medians.
+medians. What the driver does alone, on which the part on paper rests, is taken in processor time,
+to which other programs add little; ``--keep`` measures that part alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import statistics
 import tempfile
@@ -23,7 +25,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from lightning_lossmeta.benchmarks.record import save
+from lightning_lossmeta.benchmarks.record import RESULTS, save
 from lightning_lossmeta.benchmarks.workloads import FAMILY, WORKLOADS, candidates
 from lightning_lossmeta.candidate import Candidate
 from lightning_lossmeta.evaluation import Evaluation
@@ -98,14 +100,28 @@ def measure_submitit(task: Task, repeats: int) -> dict[str, float]:
     return {"one_call_s": statistics.median(one), "eight_calls_s": statistics.median(eight)}
 
 
+def driver_seconds(task: Task, repeats: int) -> float:
+    """Processor time of the driver for a job that does nothing."""
+    evaluator = RayEvaluator(workers=2)
+    try:
+        seconds_of(evaluator, task, 16, 0.0)
+        times = []
+        for _ in range(repeats):
+            before = time.process_time()
+            seconds_of(evaluator, task, 200, 0.0)
+            times.append((time.process_time() - before) / 200)
+    finally:
+        evaluator.close()
+    return statistics.median(times)
+
+
 def serial_seconds(population: int, repeats: int) -> float:
-    """What a generation costs beside its trainings: asking, telling, and writing all files."""
+    """Processor time of a generation beside its trainings: asking, telling, writing all files."""
 
     def search(generations: int) -> float:
-        workload = WORKLOADS["digits-MLP"]
-        task = workload.task("32-true", "cpu")
+        task = WORKLOADS["digits-MLP"].task("32-true", "cpu")
         with tempfile.TemporaryDirectory() as folder:
-            started = time.perf_counter()
+            before = time.process_time()
             MetaLossTrainer(accelerator="cpu").search(
                 task.module,
                 task.data,
@@ -116,7 +132,7 @@ def serial_seconds(population: int, repeats: int) -> float:
                 generations=generations,
                 run_dir=str(Path(folder) / "run"),
             )
-            return time.perf_counter() - started
+            return time.process_time() - before
 
     differences = [search(1 + GENERATIONS) - search(1) for _ in range(repeats)]
     return max(0.0, statistics.median(differences)) / GENERATIONS
@@ -161,19 +177,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--keep", action="store_true", help="the workers' rows of the last time")
     arguments = parser.parse_args()
     console = Console(width=110)
     task = WORKLOADS["digits-MLP"].task("32-true", "cpu")
     task.data.prepare_data()
-    rows = [measure_workers(count, task, arguments.repeats) for count in arguments.workers]
-    console.print(_table(rows))
-    slurm = measure_submitit(task, arguments.repeats)
+    if arguments.keep:
+        before = json.loads((RESULTS / "cluster.json").read_text("utf-8"))["figures"]
+        rows, slurm = before["rows"], before["submitit"]
+    else:
+        rows = [measure_workers(count, task, arguments.repeats) for count in arguments.workers]
+        slurm = measure_submitit(task, arguments.repeats)
+    console.print(_table(rows), slurm)
     serial = {size: serial_seconds(size, arguments.repeats) for size in POPULATIONS}
-    job = min(row["ms_a_job"] for row in rows) / 1000
+    job = driver_seconds(task, arguments.repeats)
     paper = amdahl(job, serial.__getitem__)
-    console.print(slurm, serial)
+    console.print(f"driver: {1000 * job:.2f} ms a job, seconds a generation:", serial)
     console.print(_table(paper))
-    figures = {"rows": rows, "submitit": slurm, "serial_s": serial, "on_paper": paper}
+    driver = {"job_s": job, "generation_s": serial}
+    figures = {"rows": rows, "submitit": slurm, "driver": driver, "on_paper": paper}
     print(f"\n{save('cluster', figures, **vars(arguments))}")
 
 
