@@ -39,7 +39,7 @@ class RestartedSearcher(Searcher):
         every: How many generations each search has. By default it is begun anew only when it gives
             a ``stop_reason``.
         growth: What the population is multiplied by at each restart, for a searcher that has an
-            argument ``population``; 2 is IPOP-CMA-ES.
+            argument ``population``; 2 is IPOP-CMA-ES. It is rounded to multiples of the first one.
 
     Raises:
         ValueError: If ``every`` is below 1, ``growth`` below 1, or it is above 1 for a searcher
@@ -81,7 +81,7 @@ class RestartedSearcher(Searcher):
         """Begin the search of this round."""
         current = copy.deepcopy(self.searcher)
         if self.growth > 1:
-            current.population = round(current.population * self.growth**self._round)  # type: ignore[attr-defined]
+            current.population = current.population * round(self.growth**self._round)  # type: ignore[attr-defined]
         seed = self._seed
         if self._round:
             seed = derived_seed(self._seed, Purpose.RESTART, self._round)

@@ -68,6 +68,8 @@ def test_populations_grow_and_what_was_given_does_not():
     given = CMAESSearcher(population=4)
     asked = _run(RestartedSearcher(given, every=1, growth=2), 4)
     assert [len(generation) for generation in asked] == [4, 8, 16, 32]
+    asked = _run(RestartedSearcher(given, every=1, growth=1.5), 4)
+    assert [len(generation) for generation in asked] == [4, 8, 8, 12]
     assert given.population == 4
     assert given.generation == 0
 
