@@ -45,7 +45,7 @@ def with_hint(message: str, parser: ArgumentParser) -> str:
         options = {action.dest for action in parser._actions}
         return message + (nearest(match[1], options) or nearest_end(match[1], options))
     if match := re.search(r"Option '(\w+)' is not accepted", message):
-        return message + nearest(match[1], _arguments())
+        return message + (_owners(match[1]) or nearest(match[1], _arguments()))
     if match := re.search(r"Given value: ([\w.]+)\s*$", message):
         return message + nearest(match[1].rpartition(".")[2], _classes(match[1]))
     return message
@@ -62,6 +62,14 @@ def _classes(path: str) -> set[str]:
 def _arguments() -> set[str]:
     """What the constructors of this package's classes take."""
     return {name for cls in _ours() for name in inspect.signature(cls).parameters}
+
+
+def _owners(argument: str) -> str:
+    """A line that names the classes of this package that do take an argument; empty if none."""
+    owners = sorted(
+        cls.__name__ for cls in _ours() if argument in inspect.signature(cls).parameters
+    )
+    return f"\nIt is an argument of {', '.join(owners[:4])}." if owners else ""
 
 
 def _ours() -> set[type]:

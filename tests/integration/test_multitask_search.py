@@ -204,6 +204,7 @@ REGRESSION = {
             ["'hiden' is not accepted", "Did you mean 'hidden'?"],
         ),
         ({"data.init_args.batchsize": 3}, ["'batchsize' is not accepted", "'batch_size'?"]),
+        ({"data.init_args.processes": 3}, ["It is an argument of ProcessEvaluator."]),
         ({"data.class_path": "lightning_lossmeta.NoData"}, ["'lightning_lossmeta.NoData'"]),
         ({"model.init_args.network.init_args.num_classes": 7}, ["7 outputs", "the task 'second'"]),
         (REGRESSION, ["a loss that fits the targets of Diabetes", "the task 'second'"]),
