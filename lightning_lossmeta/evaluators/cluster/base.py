@@ -175,8 +175,7 @@ class ClusterEvaluator(Evaluator, WorkerPool):
             else:
                 yield places[0], _failed(jobs[places[0]], outcome)
         for (place,), outcome in self._train(again, jobs, family):
-            lost = isinstance(outcome, Lost)
-            yield place, _failed(jobs[place], outcome) if lost else outcome[0]  # type: ignore
+            yield place, _failed(jobs[place], outcome) if isinstance(outcome, Lost) else outcome[0]
 
     def _train(
         self, shares: Sequence[tuple[list[int], bool]], jobs: Sequence[Job], family: LossFamily
